@@ -1,0 +1,126 @@
+"""What the environment says, read once, with all its mistakes reported together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from headway.errors import ConfigurationError
+
+#: Where Redis may be named, first one wins. Platforms differ in the name.
+REDIS_NAMES = ("REDIS_URL", "REDIS_TLS_URL", "REDISCLOUD_URL", "RQ_REDIS_URL")
+REDIS_SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_FORMATS = ("text", "json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Headway's view of the environment; `from_environment` reads and checks it."""
+
+    #: None where nothing names a Redis: development commands then start their own.
+    redis_url: str | None = None
+    #: The application, as `module:attribute`.
+    app: str = "queues:app"
+    #: The folder of the embedded servers.
+    data: Path = Path(".headway")
+    #: How long a worker lets running jobs finish after SIGTERM.
+    grace: timedelta = timedelta(seconds=25)
+    #: The port of the dashboard.
+    port: int = 9181
+    #: Signs the dashboard's sessions; sign-in needs it in production.
+    secret: str | None = field(default=None, repr=False)
+    log_level: str = "INFO"
+    log_format: str = "text"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read and check `os.environ`, or the mapping given in its place.
+
+        Raises:
+            ConfigurationError: naming every variable that is wrong, each with
+                its value and what is expected.
+        """
+        reader = _Reader(os.environ if environment is None else environment)
+        settings = cls(
+            redis_url=reader.redis_url(),
+            app=reader.app(),
+            data=Path(reader.text("HEADWAY_DATA", ".headway")),
+            grace=timedelta(seconds=reader.number("HEADWAY_GRACE", 25, 0, 86_400)),
+            port=reader.number("PORT", 9181, 0, 65_535),
+            secret=reader.environment.get("HEADWAY_SECRET") or None,
+            log_level=reader.one_of("LOG_LEVEL", LOG_LEVELS, "INFO"),
+            log_format=reader.one_of("LOG_FORMAT", LOG_FORMATS, "text"),
+        )
+        reader.refuse_mistakes()
+        return settings
+
+
+class _Reader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.mistakes: list[str] = []
+
+    def text(self, name: str, default: str) -> str:
+        return self.environment.get(name) or default
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        written = self.text(name, str(default))
+        if written.isdecimal() and low <= int(written) <= high:
+            return int(written)
+        self.mistakes.append(
+            f"{name}={written!r}: expected a whole number from {low} to {high}"
+        )
+        return default
+
+    def one_of(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        written = self.text(name, default)
+        for choice in choices:
+            if written.lower() == choice.lower():
+                return choice
+        self.mistakes.append(f"{name}={written!r}: expected one of {choices}")
+        return default
+
+    def app(self) -> str:
+        written = self.text("HEADWAY_APP", "queues:app")
+        module, _, attribute = written.partition(":")
+        if not (module and attribute):
+            self.mistakes.append(
+                f"HEADWAY_APP={written!r}: expected module:attribute, as queues:app"
+            )
+        return written
+
+    def redis_url(self) -> str | None:
+        for name in REDIS_NAMES:
+            if url := self.environment.get(name):
+                self._check_redis_url(name, url)
+                return url
+        return None
+
+    def _check_redis_url(self, name: str, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError:
+            parts = None
+        if parts is None or parts.scheme not in REDIS_SCHEMES:
+            self.mistakes.append(
+                f"{name}={without_password(url)!r}: expected an address like "
+                "redis://host:6379/0, rediss://:password@host:6380 or unix:///path"
+            )
+
+    def refuse_mistakes(self) -> None:
+        if self.mistakes:
+            raise ConfigurationError(
+                "the environment cannot be used:\n  " + "\n  ".join(self.mistakes)
+            )
+
+
+def without_password(url: str) -> str:
+    """Return the address without what stands before its @: it goes into messages."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url
