@@ -1,0 +1,362 @@
+"""The application: its queues, its tasks, and the engine that serves them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+
+from headway import backends
+from headway.attempt import Attempt
+from headway.backend import Backend
+from headway.clock import Clock, SystemClock
+from headway.errors import ConfigurationError, DuplicateJobError
+from headway.events import Events, JobEnqueued, Subscriber
+from headway.job import Job
+from headway.message import Envelope, Message, seal
+from headway.options import Options, check_options, check_queue
+from headway.queue import Queue
+from headway.registry import Registry
+from headway.settings import Settings
+from headway.task import AsyncTask, DefinedTask, Delivered, Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[[], object])
+
+
+class Decorator(Protocol):
+    """What `app.task(...)` returns: it keeps a function's own types."""
+
+    # mypy: a coroutine is also some R; the first that fits wins, as meant.
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartHook:
+    """A function to be called once in a worker before its first job."""
+
+    function: Callable[[], object]
+    #: Only in workers that serve this queue; None is all of them.
+    queue: str | None
+
+
+class App:
+    """Queues in order of urgency, tasks by name, bound to an engine."""
+
+    def __init__(
+        self,
+        *,
+        queues: Sequence[Queue],
+        tasks: str | Sequence[str],
+        engine: str = "rq",
+        redis_url: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Declare an application; nothing is connected or imported yet.
+
+        `tasks` names the package, or packages, whose functions may run; a worker
+        imports them when it starts. `redis_url` is taken from the environment where
+        it is not given.
+
+        Raises:
+            ConfigurationError: naming what cannot be.
+        """
+        self.queues = tuple(replace(queue, _source=self) for queue in queues)
+        self.engine = engine
+        self.clock: Clock = clock or SystemClock()
+        self.events = Events()
+        packages = (tasks,) if isinstance(tasks, str) else tuple(tasks)
+        self.registry = Registry(packages, self._plain_task)
+        self.start_hooks: list[StartHook] = []
+        self._by_name = {queue.name: queue for queue in self.queues}
+        self._redis_url = redis_url
+        self._backends: dict[str, Backend] = {}
+        self._check()
+
+    def _check(self) -> None:
+        if not self.queues:
+            raise ConfigurationError("App(queues=[]): expected one queue or more")
+        if len(self._by_name) < len(self.queues):
+            names = [queue.name for queue in self.queues]
+            raise ConfigurationError(f"App(queues={names}): a name stands there twice")
+        for engine in (self.engine, *(q.engine for q in self.queues if q.engine)):
+            if engine not in backends.ENGINES:
+                raise ConfigurationError(
+                    f"engine={engine!r}: expected one of {', '.join(backends.ENGINES)}"
+                )
+
+    # Defining
+
+    @overload
+    def task(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+    @overload
+    def task(self, /, **options: Unpack[Options]) -> Decorator: ...
+
+    def task(
+        self, function: Callable[..., Any] | None = None, /, **options: Unpack[Options]
+    ) -> Any:
+        """Make a function a task, as `@app.task` or `@app.task(queue="gpu")`.
+
+        Raises:
+            ConfigurationError: an option cannot be used, or the name is taken.
+        """
+
+        def define(function: Callable[..., Any]) -> DefinedTask[..., Any]:
+            task = self._made(function, options)
+            self.registry.add(task)
+            return task
+
+        return define if function is None else define(function)
+
+    def _plain_task(self, function: Callable[..., Any]) -> DefinedTask[..., Any]:
+        return self._made(function, Options())
+
+    def _made(
+        self, function: Callable[..., Any], options: Options
+    ) -> DefinedTask[..., Any]:
+        if not inspect.isfunction(function):
+            raise ConfigurationError(
+                f"{function!r} cannot be a task: expected a function that a module "
+                "defines with `def` or `async def`"
+            )
+        name = f"{function.__module__}.{function.__qualname__}"
+        kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
+        checked = self.check_options(name, options)
+        return kind(function, name=name, options=checked, host=self)
+
+    def task_of(self, function: Callable[P, R]) -> DefinedTask[P, R]:
+        """Return the task that a function is, decorated or not.
+
+        Raises:
+            ConfigurationError: no worker of this application would run it.
+        """
+        if isinstance(function, DefinedTask):
+            return cast("DefinedTask[P, R]", function)
+        task = self._plain_task(function)
+        if task.name not in self.registry.names() and not self._importable(task.name):
+            raise ConfigurationError(
+                f"{task.name}: workers run functions of "
+                f"{', '.join(self.registry.packages)} only; move it there, or decorate "
+                "it with @app.task"
+            )
+        return cast("DefinedTask[P, R]", task)
+
+    def check_options(self, owner: str, options: Options) -> Options:
+        """Return the options, or refuse them naming their owner.
+
+        Raises:
+            ConfigurationError: naming the option, its value and what is expected.
+        """
+        return check_options(owner, options, self._by_name)
+
+    def on_worker_start(self, *, queue: str | None = None) -> Callable[[F], F]:
+        """Call a function once in each worker, before its first job.
+
+        With `queue` only in workers that serve it: a model is loaded there alone.
+
+        Raises:
+            UnknownQueueError: the application declares no such queue.
+        """
+        check_queue("on_worker_start", queue, self._by_name)
+
+        def remember(function: F) -> F:
+            self.start_hooks.append(StartHook(function=function, queue=queue))
+            return function
+
+        return remember
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call it with each event of this process, as `JobEnqueued`."""
+        self.events.subscribe(subscriber)
+
+    # Asking and sending
+
+    def queue(self, name: str) -> Queue:
+        """Return a queue by its name.
+
+        Raises:
+            UnknownQueueError: the application declares no such queue.
+        """
+        check_queue("app.queue", name, self._by_name)
+        return self._by_name[name]
+
+    def job(self, job_id: str, *, queue: str | None = None) -> Job[Any]:
+        """Return the handle of a job by its id; it need not exist.
+
+        `queue` tells the engine to ask, where queues have engines of their own.
+
+        Raises:
+            UnknownQueueError: the application declares no such queue.
+        """
+        engine = self.queue(queue).engine if queue else None
+        backend = self.backend(engine)
+
+        def read(result: object) -> Any:  # noqa: ANN401 - unknown until it is read
+            name = backend.info(job_id).task
+            return self.registry.resolve(name).signature.read_result(result)
+
+        return Job(job_id, backend, read)
+
+    def enqueue_many(self, messages: Sequence[Message[R]]) -> list[Job[R]]:
+        """Send many messages in one round trip to each engine.
+
+        Raises:
+            EnqueueError: a store did not confirm; says whether it may have.
+            DuplicateJobError: a unique job is there, and its task asks to hear.
+        """
+        return self.send(messages)
+
+    def send(self, messages: Sequence[Message[Any]]) -> list[Job[Any]]:
+        """Send messages; what `Task.enqueue` and `enqueue_many` come down to."""
+        sealed = [self._sealed(message) for message in messages]
+        jobs: dict[int, Job[Any]] = {}
+        for engine, places in self._by_engine(sealed).items():
+            backend = self.backend(engine)
+            receipts = backend.enqueue([sealed[place] for place in places])
+            for place, receipt in zip(places, receipts, strict=True):
+                self._tell(sealed[place], receipt.job_id, receipt.duplicate)
+                jobs[place] = Job(
+                    receipt.job_id,
+                    backend,
+                    messages[place].signature.read_result,
+                    receipt.duplicate,
+                )
+        return [jobs[place] for place in range(len(messages))]
+
+    def _sealed(self, message: Message[Any]) -> Envelope:
+        queue = self._queue_of(message)
+        if (queue.engine or self.engine) != "memory":
+            self._refuse_unreachable(message.task)
+        return seal(
+            message, queue=queue.name, timeout=queue.timeout, now=self.clock.now()
+        )
+
+    def _queue_of(self, message: Message[Any]) -> Queue:
+        name = message.options.get("queue")
+        if name is None:
+            return self._by_name.get("default", self.queues[0])
+        return self._by_name[name]
+
+    def _by_engine(self, sealed: Sequence[Envelope]) -> dict[str, list[int]]:
+        places: dict[str, list[int]] = {}
+        for place, envelope in enumerate(sealed):
+            engine = self._by_name[envelope.queue].engine or self.engine
+            places.setdefault(engine, []).append(place)
+        return places
+
+    def _tell(self, envelope: Envelope, job_id: str, duplicate: bool) -> None:
+        unique = envelope.unique
+        if duplicate and unique and unique.on_duplicate == "raise":
+            raise DuplicateJobError(
+                f"{envelope.task}: job {job_id} holds the unique key {unique.key!r}; "
+                "wait for its end, or ask for its handle: on_duplicate='existing'"
+            )
+        self.events.emit(
+            JobEnqueued(
+                job_id=job_id,
+                task=envelope.task,
+                queue=envelope.queue,
+                duplicate=duplicate,
+            )
+        )
+
+    def _refuse_unreachable(self, name: str) -> None:
+        if "<locals>" in name or name.startswith("__main__."):
+            raise ConfigurationError(
+                f"{name} cannot be sent: a worker could not import it. Define the "
+                "function at the top level of a module that is not started as a script"
+            )
+
+    def _importable(self, name: str) -> bool:
+        packages = self.registry.packages
+        return any(name.startswith(f"{package}.") for package in packages)
+
+    # Engines
+
+    def backend(self, engine: str | None = None) -> Backend:
+        """Return the adapter of an engine; the application's own without a name.
+
+        Raises:
+            ConfigurationError: the engine lacks an address.
+        """
+        engine = engine or self.engine
+        if engine not in self._backends:
+            context = backends.Context(
+                settings=Settings.from_environment(),
+                events=self.events,
+                clock=self.clock,
+                resolve=self.registry.resolve,
+                redis_url=self._redis_url,
+            )
+            self._backends[engine] = backends.create(engine, context)
+        return self._backends[engine]
+
+    @contextlib.contextmanager
+    def using_engine(self, engine: str) -> Generator[Backend]:
+        """Serve all queues by another engine for a while, as tests do."""
+        saved = (self.engine, self.queues, self._by_name, self._backends)
+        self.engine, self._backends = engine, {}
+        self.queues = tuple(replace(queue, engine=None) for queue in self.queues)
+        self._by_name = {queue.name: queue for queue in self.queues}
+        try:
+            yield self.backend()
+        finally:
+            self.close()
+            self.engine, self.queues, self._by_name, self._backends = saved
+
+    def close(self) -> None:
+        """Give back all connections; they are made again when needed."""
+        for backend in self._backends.values():
+            backend.close()
+        self._backends.clear()
+
+    def delivered(
+        self,
+        task: DefinedTask[Any, Any],
+        args: Sequence[object],
+        kwargs: dict[str, Any],
+    ) -> Delivered | None:
+        """Run a call as a job if an engine's worker makes it, as `Task` asks."""
+        attempt = Attempt(events=self.events, clock=self.clock)
+        return backends.delivered(attempt, task, args, kwargs)
+
+
+def load_app(path: str) -> App:
+    """Import the application that `module:attribute` names.
+
+    Raises:
+        ConfigurationError: the module or the attribute is not there, or is no App.
+    """
+    module_name, _, attribute = path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"HEADWAY_APP={path!r}: {module_name} cannot be imported from "
+            f"{sys.path[0] or '.'}: {error}. Start in the folder that holds it, or set "
+            "HEADWAY_APP=module:attribute"
+        ) from error
+    found = getattr(module, attribute, None)
+    if not isinstance(found, App):
+        raise ConfigurationError(
+            f"HEADWAY_APP={path!r}: {module_name}.{attribute} is "
+            f"{'missing' if found is None else type(found).__name__}, expected an App"
+        )
+    return found

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from headway.job import JobInfo, JobStore
+from headway.message import Envelope
+
+
+class Capability(StrEnum):
+    """What engines differ in; asking for one that is missing is refused."""
+
+    DELAY = "delay"
+    UNIQUE = "unique"
+    AT_FRONT = "at_front"
+    STOP_RUNNING = "stop_running"
+    PROGRESS = "progress"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The store's word that a job is there."""
+
+    job_id: str
+    #: The job was there before: of the same id, or of the same unique key.
+    duplicate: bool = False
+
+
+class Backend(JobStore, Protocol):
+    """What an engine does for an application."""
+
+    @property
+    def engine(self) -> str:
+        """Return the engine's name, as `queues.py` spells it."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Return what this engine can do."""
+        ...
+
+    def enqueue(self, envelopes: Sequence[Envelope]) -> list[Receipt]:
+        """Send jobs in one round trip; each is sent whole or not at all.
+
+        Raises:
+            EnqueueError: the store did not confirm; says whether it may have.
+        """
+        ...
+
+    def failed(self, queue: str, limit: int) -> list[JobInfo]:
+        """Return the failed jobs of a queue, latest first."""
+        ...
+
+    def close(self) -> None:
+        """Give back the connections."""
+        ...

@@ -1,0 +1,70 @@
+"""The engines. Each is imported only when an application has chosen it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headway.attempt import Attempt
+from headway.backend import Backend
+from headway.clock import Clock
+from headway.errors import ConfigurationError
+from headway.events import Events
+from headway.settings import Settings
+from headway.task import DefinedTask, Delivered
+
+ENGINES = ("rq", "memory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What an application gives to the backend it makes."""
+
+    settings: Settings
+    events: Events
+    clock: Clock
+    #: Finds a task by the name that travelled.
+    resolve: Callable[[str], DefinedTask[Any, Any]]
+    #: The address to use in place of the one in the settings.
+    redis_url: str | None = None
+
+
+def create(engine: str, context: Context) -> Backend:
+    """Return the backend of an engine.
+
+    Raises:
+        ConfigurationError: the engine is unknown, or lacks an address.
+    """
+    match engine:
+        case "rq":
+            from headway.backends.rq import RQBackend
+
+            return RQBackend(context)
+        case "memory":
+            from headway.backends.memory import MemoryBackend
+
+            return MemoryBackend(context)
+        case _:
+            raise ConfigurationError(
+                f"engine={engine!r}: expected one of {', '.join(ENGINES)}"
+            )
+
+
+def delivered(
+    attempt: Attempt,
+    task: DefinedTask[Any, Any],
+    args: Sequence[object],
+    kwargs: dict[str, Any],
+) -> Delivered | None:
+    """Run a call as a job, if the worker of an engine makes it; else return None.
+
+    Raises:
+        Exception: what the task raised, when it is not to run again.
+    """
+    if "rq" not in sys.modules:  # then no worker of RQ runs in this process
+        return None
+    from headway.backends.rq_delivery import deliver
+
+    return deliver(attempt, task, args, kwargs)

@@ -1,0 +1,306 @@
+"""An engine without servers: for tests, for examples, and for a first try."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from traceback import format_exception
+from typing import assert_never
+
+from headway.attempt import Attempt, Delivery, error_line
+from headway.backend import Capability, Receipt
+from headway.backends import Context
+from headway.errors import JobNotFoundError, JobStateError
+from headway.job import JobInfo, JobStatus, Progress
+from headway.message import Envelope
+from headway.outcome import Failed, Outcome, Retried, Succeeded
+
+
+@dataclass(slots=True, kw_only=True)
+class _Record:
+    """A job as this engine keeps it: its letter, and what is known of it."""
+
+    envelope: Envelope
+    info: JobInfo
+    failures: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Store:
+    records: dict[str, _Record] = field(default_factory=dict[str, _Record])
+    queues: dict[str, deque[str]] = field(default_factory=dict[str, deque[str]])
+    #: Unique key -> job id, and when the key is given up.
+    unique: dict[str, tuple[str, datetime]] = field(
+        default_factory=dict[str, tuple[str, datetime]]
+    )
+
+
+class MemoryBackend:
+    """Keeps jobs in this process and runs them when `drain` is called, or at once."""
+
+    engine = "memory"
+    capabilities = frozenset(Capability) - {Capability.STOP_RUNNING}
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = _Store()
+        self._changed = threading.Condition(threading.RLock())
+        self._attempt = Attempt(events=context.events, clock=context.clock)
+        #: Run each job in `enqueue` itself.
+        self.inline = False
+
+    def enqueue(self, envelopes: Sequence[Envelope]) -> list[Receipt]:
+        """Keep jobs; each is kept whole."""
+        with self._changed:
+            receipts = [self._accept(envelope) for envelope in envelopes]
+        if self.inline:
+            for receipt in receipts:
+                self._run_inline(receipt.job_id)
+        return receipts
+
+    def _accept(self, envelope: Envelope) -> Receipt:
+        if other := self._in_the_way(envelope):
+            return Receipt(job_id=other, duplicate=True)
+        now = self._context.clock.now()
+        unique = envelope.unique
+        if unique and unique.key:
+            self._store.unique[unique.key] = (envelope.id, now + unique.ttl)
+        status = JobStatus.SCHEDULED if envelope.due else JobStatus.QUEUED
+        self._store.records[envelope.id] = _Record(
+            envelope=envelope, info=_first_info(envelope, status, now)
+        )
+        if envelope.due is None:
+            self._push(envelope)
+        return Receipt(job_id=envelope.id)
+
+    def _in_the_way(self, envelope: Envelope) -> str | None:
+        if envelope.id in self._store.records:
+            return envelope.id
+        key = envelope.unique.key if envelope.unique else None
+        held = self._store.unique.get(key) if key else None
+        if held is None or held[1] <= self._context.clock.now():
+            return None
+        return held[0]
+
+    def _push(self, envelope: Envelope) -> None:
+        line = self._store.queues.setdefault(envelope.queue, deque())
+        if envelope.at_front:
+            line.appendleft(envelope.id)
+        else:
+            line.append(envelope.id)
+
+    # Running
+
+    def drain(self, queues: Sequence[str] | None = None) -> int:
+        """Run what is queued and due, and what that enqueues; return how many runs."""
+        runs = 0
+        while (job_id := self._next(queues)) is not None:
+            self._run(job_id)
+            runs += 1
+        return runs
+
+    def _next(self, queues: Sequence[str] | None) -> str | None:
+        with self._changed:
+            self._promote()
+            for name in queues or list(self._store.queues):
+                if line := self._store.queues.get(name):
+                    return line.popleft()
+            return None
+
+    def _promote(self) -> None:
+        now = self._context.clock.now()
+        waiting = (r for r in self._store.records.values() if r.info.due)
+        for record in sorted(waiting, key=lambda r: r.info.due or now):
+            if record.info.due and record.info.due <= now:
+                self._set(record, status=JobStatus.QUEUED, due=None, enqueued_at=now)
+                self._push(record.envelope)
+
+    def _run_inline(self, job_id: str) -> None:
+        record = self._store.records[job_id]
+        while record.info.status in (JobStatus.QUEUED, JobStatus.SCHEDULED):
+            line = self._store.queues.get(record.envelope.queue, deque())
+            if job_id in line:
+                line.remove(job_id)
+            self._run(job_id)
+
+    def _run(self, job_id: str) -> None:
+        record = self._store.records[job_id]
+        self._set(
+            record,
+            status=JobStatus.STARTED,
+            due=None,
+            attempt=record.failures + 1,
+            started_at=self._context.clock.now(),
+        )
+        outcome = self._attempt.run(self._delivery(record))
+        with self._changed:
+            self._keep(record, outcome)
+
+    def _delivery(self, record: _Record) -> Delivery:
+        envelope = record.envelope
+        task = self._context.resolve(envelope.task)
+        own = task.options.get("retry") if envelope.retries else None
+
+        def save(progress: Progress) -> None:
+            self._set(record, progress=progress)
+
+        return Delivery(
+            job_id=envelope.id,
+            task=task,
+            queue=envelope.queue,
+            args=envelope.arguments.args,
+            kwargs=envelope.arguments.kwargs,
+            attempt=record.info.attempt,
+            retry=envelope.retry or own,
+            expires_at=envelope.expires_at,
+            save_progress=save,
+        )
+
+    def _keep(self, record: _Record, outcome: Outcome) -> None:
+        now = self._context.clock.now()
+        match outcome:
+            case Succeeded(result=result):
+                self._set(record, status=JobStatus.FINISHED, result=result)
+            case Retried(error=error, delay=delay):
+                record.failures += 1
+                self._remember(record, error)
+                self._set(record, status=JobStatus.SCHEDULED, due=now + delay)
+                return
+            case Failed(error=error):
+                self._remember(record, error)
+                self._set(record, status=JobStatus.FAILED)
+            case _:
+                assert_never(outcome)
+        self._set(record, ended_at=now)
+        self._give_unique_key_back(record)
+
+    def _remember(self, record: _Record, error: BaseException) -> None:
+        self._set(
+            record,
+            error="".join(format_exception(error)),
+            errors=(*record.info.errors, error_line(error)),
+        )
+
+    def _give_unique_key_back(self, record: _Record) -> None:
+        unique = record.envelope.unique
+        if unique and unique.key and unique.until == "end":
+            held = self._store.unique.get(unique.key)
+            if held and held[0] == record.envelope.id:
+                del self._store.unique[unique.key]
+
+    def _set(self, record: _Record, **changes: object) -> None:
+        with self._changed:
+            record.info = replace(record.info, **changes)  # type: ignore[arg-type]
+            self._changed.notify_all()
+
+    # Asking and acting
+
+    def info(self, job_id: str) -> JobInfo:
+        """Return a snapshot.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        return self._record(job_id).info
+
+    def _record(self, job_id: str) -> _Record:
+        try:
+            return self._store.records[job_id]
+        except KeyError:
+            raise JobNotFoundError(f"no job {job_id} in the memory engine") from None
+
+    def wait(self, job_id: str, timeout: float | None) -> JobInfo:
+        """Return a snapshot once the job ended, or when the seconds are over.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        record = self._record(job_id)
+        with self._changed:
+            self._changed.wait_for(lambda: record.info.status.is_final, timeout)
+            return record.info
+
+    def jobs(self) -> list[JobInfo]:
+        """Return all jobs, in the order in which they were sent."""
+        return [record.info for record in self._store.records.values()]
+
+    def failed(self, queue: str, limit: int) -> list[JobInfo]:
+        """Return the failed jobs of a queue, latest first."""
+        of_queue = [job for job in self.jobs() if job.queue == queue]
+        failed = [job for job in of_queue if job.status is JobStatus.FAILED]
+        return failed[::-1][:limit]
+
+    def cancel(self, job_id: str) -> bool:
+        """Keep a job from running; tell whether there was a need.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        record = self._record(job_id)
+        with self._changed:
+            if record.info.status not in (JobStatus.QUEUED, JobStatus.SCHEDULED):
+                return False
+            self._take_from_queue(record)
+            self._set(record, status=JobStatus.CANCELED, due=None)
+            self._give_unique_key_back(record)
+            return True
+
+    def requeue(self, job_id: str) -> None:
+        """Run a failed or canceled job again, with all its attempts.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            JobStateError: it has not ended, or it finished.
+        """
+        record = self._record(job_id)
+        status = record.info.status
+        if not status.is_final or status is JobStatus.FINISHED:
+            raise JobStateError(
+                f"job {job_id} is {status}: only a failed, stopped or canceled job "
+                "can be requeued"
+            )
+        record.failures = 0
+        self._set(record, status=JobStatus.QUEUED, ended_at=None, error=None)
+        self._push(record.envelope)
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job and its result.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            JobStateError: it is running.
+        """
+        record = self._record(job_id)
+        if record.info.status is JobStatus.STARTED:
+            raise JobStateError(f"job {job_id} is running: cancel it first")
+        self._take_from_queue(record)
+        self._give_unique_key_back(record)
+        del self._store.records[job_id]
+
+    def _take_from_queue(self, record: _Record) -> None:
+        line = self._store.queues.get(record.envelope.queue, deque())
+        if record.envelope.id in line:
+            line.remove(record.envelope.id)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._store = _Store()
+
+
+def _first_info(envelope: Envelope, status: JobStatus, now: datetime) -> JobInfo:
+    return JobInfo(
+        id=envelope.id,
+        task=envelope.task,
+        queue=envelope.queue,
+        status=status,
+        args=envelope.arguments.args,
+        kwargs=dict(envelope.arguments.kwargs),
+        description=envelope.description,
+        created_at=now,
+        enqueued_at=None if envelope.due else now,
+        due=envelope.due,
+        timeout=envelope.timeout,
+    )

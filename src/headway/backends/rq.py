@@ -1,0 +1,267 @@
+"""RQ: jobs in Redis as rq 3.0 writes them, run by any worker that reads them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.command import send_stop_job_command
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job as RQJob
+from rq.serializers import JSONSerializer
+
+from headway.backend import Capability, Receipt
+from headway.backends import Context
+from headway.errors import (
+    ConfigurationError,
+    EnqueueError,
+    JobNotFoundError,
+    JobStateError,
+)
+from headway.job import JobInfo, JobStatus
+from headway.message import Envelope
+from headway.wire import client as wire_client
+from headway.wire import job_hash, keys
+from headway.wire.scripts import Call, Scripts, Value
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Jobs in one call of the Lua script: it holds Redis up for about 5 ms.
+CHUNK = 250
+#: How long one blocking wait for a result lasts before the status is asked again.
+LONGEST_WAIT = 1.0
+NO_REDIS = (
+    "no Redis is named: set REDIS_URL=redis://host:6379/0 in the environment or in "
+    ".env, or start a development server with `headway up`"
+)
+
+
+class RQBackend:
+    """Reads and writes RQ's own data."""
+
+    engine = "rq"
+    capabilities = frozenset(Capability)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._scripts = Scripts()
+
+    @cached_property
+    def client(self) -> Redis:
+        """The application's client: it hears within seconds that Redis is away.
+
+        Raises:
+            ConfigurationError: nothing names a Redis.
+        """
+        url = self._context.redis_url or self._context.settings.redis_url
+        if url is None:
+            raise ConfigurationError(NO_REDIS)
+        return wire_client.connect(url)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        if "client" in self.__dict__:
+            self.client.close()
+            del self.client
+
+    # Sending
+
+    def enqueue(self, envelopes: Sequence[Envelope]) -> list[Receipt]:
+        """Send jobs in one round trip; each is sent whole or not at all.
+
+        Raises:
+            EnqueueError: Redis did not confirm; says whether it may have.
+        """
+        now = self._context.clock.now()
+        calls = [
+            self._enqueue_call(envelopes[start : start + CHUNK], now)
+            for start in range(0, len(envelopes), CHUNK)
+        ]
+        with _sending(envelopes):
+            answers = self._scripts.enqueue.many(self.client, calls)
+        in_the_way = [answer.decode() for chunk in answers for answer in chunk]
+        return [
+            Receipt(job_id=other or envelope.id, duplicate=bool(other))
+            for envelope, other in zip(envelopes, in_the_way, strict=True)
+        ]
+
+    def _enqueue_call(self, envelopes: Sequence[Envelope], now: datetime) -> Call:
+        names: list[str] = [keys.QUEUES]
+        args: list[Value] = [keys.JOB_PREFIX]
+        for envelope in envelopes:
+            unique = envelope.unique
+            unique_key = keys.unique(unique.key) if unique and unique.key else ""
+            queue = keys.queue(envelope.queue)
+            place = keys.scheduled(envelope.queue) if envelope.due else queue
+            names += [keys.job(envelope.id), place, unique_key]
+            fields = job_hash.write(envelope, unique_key or None, now)
+            args += [
+                envelope.id,
+                queue,
+                _how(envelope),
+                int(unique.ttl.total_seconds() * 1000) if unique else 0,
+                unique.until if unique else "end",
+                2 * len(fields),
+                *(item for field in fields.items() for item in field),
+            ]
+        return names, args
+
+    # Asking
+
+    def info(self, job_id: str) -> JobInfo:
+        """Return a snapshot.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.hgetall(keys.job(job_id))
+        pipeline.xrevrange(keys.results(job_id), count=1)
+        fields, latest = pipeline.execute()
+        if not fields:
+            raise JobNotFoundError(
+                f"no job {job_id}: it never was, it was deleted, or its time to live "
+                "is over (`result_ttl`, 500 s unless said otherwise)"
+            )
+        due = None
+        if fields.get(b"status") == b"scheduled":
+            origin = fields.get(b"origin", b"").decode()
+            due = self.client.zscore(keys.scheduled(origin), job_id)
+        return job_hash.read(job_id, fields, latest[0][1] if latest else None, due)
+
+    def wait(self, job_id: str, timeout: float | None) -> JobInfo:
+        """Return a snapshot once the job ended, or when the seconds are over.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        clock = self._context.clock
+        until = None if timeout is None else clock.monotonic() + timeout
+        while True:
+            # First where the stream ends, then the status: no end is missed.
+            seen = self._last_result(job_id)
+            info = self.info(job_id)
+            left = LONGEST_WAIT if until is None else until - clock.monotonic()
+            if info.status.is_final or left <= 0:
+                return info
+            milliseconds = max(1, int(min(left, LONGEST_WAIT) * 1000))
+            self.client.xread({keys.results(job_id): seen}, block=milliseconds)
+
+    def _last_result(self, job_id: str) -> str:
+        latest = self.client.xrevrange(keys.results(job_id), count=1)
+        return job_hash.text(latest[0][0]) if latest else "0-0"
+
+    def failed(self, queue: str, limit: int) -> list[JobInfo]:
+        """Return the failed jobs of a queue, latest first."""
+        ids = self.client.zrevrange(keys.failed(queue), 0, limit - 1)
+        found: list[JobInfo] = []
+        for job_id in ids:
+            # A job may be deleted while the list is read.
+            with contextlib.suppress(JobNotFoundError):
+                found.append(self.info(job_hash.text(job_id)))
+        return found
+
+    # Acting
+
+    def cancel(self, job_id: str) -> bool:
+        """Keep a job from running, or stop it; tell whether there was a need.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        info = self.info(job_id)
+        names = (keys.queue, keys.scheduled, keys.deferred, keys.canceled)
+        places = [name(info.queue) for name in names]
+        answer = self._scripts.cancel(
+            self.client, [keys.job(job_id), *places], [job_id]
+        ).decode()
+        if answer == "canceled" and not info.status.is_final:
+            self._unlock(job_id)
+            return True
+        if answer == "started":
+            # It may end in the same moment, which RQ reports as an invalid request.
+            with contextlib.suppress(InvalidJobOperation, NoSuchJobError):
+                send_stop_job_command(self.client, job_id, JSONSerializer)
+                return True
+        return False
+
+    def requeue(self, job_id: str) -> None:
+        """Run a failed, stopped or canceled job again, with all its attempts.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            JobStateError: it has not ended, or it finished.
+        """
+        queue = self.info(job_id).queue
+        now = job_hash.time_text(self._context.clock.now())
+        names = (keys.queue, keys.failed, keys.canceled)
+        answer = self._scripts.requeue(
+            self.client,
+            [keys.job(job_id), *(name(queue) for name in names), keys.QUEUES],
+            [job_id, now],
+        ).decode()
+        if answer != "queued":
+            raise JobStateError(
+                f"job {job_id} is {answer or 'gone'}: only a failed, stopped or "
+                "canceled job can be requeued"
+            )
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job and its result.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            JobStateError: it is running.
+        """
+        if self.info(job_id).status is JobStatus.STARTED:
+            raise JobStateError(f"job {job_id} is running: cancel it first")
+        self._unlock(job_id)
+        with contextlib.suppress(NoSuchJobError):
+            RQJob.fetch(job_id, self.client, JSONSerializer).delete()
+
+    def promote(self, queue: str, limit: int = 1000) -> int:
+        """Move due jobs into their queue, in order of due time; return how many."""
+        now = job_hash.time_text(self._context.clock.now())
+        moved, *left = self._scripts.promote(
+            self.client,
+            [keys.scheduled(queue), keys.queue(queue), keys.QUEUES],
+            [keys.JOB_PREFIX, limit, now, keys.queue(queue)],
+        )
+        for job_id in left:
+            self._promote_by_rq(job_id.decode(), queue)
+        return int(moved) + len(left)
+
+    def _promote_by_rq(self, job_id: str, queue: str) -> None:
+        job = RQJob.fetch(job_id, self.client, JSONSerializer)
+        if self.client.zrem(keys.scheduled(queue), job_id):
+            Queue(queue, self.client, serializer=JSONSerializer).enqueue_job(job)
+
+    def _unlock(self, job_id: str) -> None:
+        meta = self.client.hget(keys.job(job_id), "meta")
+        if unique := job_hash.extras_of(job_hash.json_object(meta)).get("unique"):
+            self._scripts.unlock(self.client, [unique], [job_id])
+
+
+def _how(envelope: Envelope) -> str | float:
+    if envelope.due:
+        return envelope.due.timestamp()
+    return "front" if envelope.at_front else "back"
+
+
+@contextlib.contextmanager
+def _sending(envelopes: Sequence[Envelope]) -> Generator[None]:
+    try:
+        yield
+    except RedisError as error:
+        first, more = envelopes[0], len(envelopes) - 1
+        whom = f"{first.task} (job {first.id})" + (f" and {more} more" if more else "")
+        raise EnqueueError(
+            f"{whom}: Redis did not confirm: {error}. The jobs may be there all the "
+            "same: send again with the same job_id, and there will be one of each"
+        ) from error

@@ -1,0 +1,154 @@
+"""A task called inside of an rq job: any rq worker, ours or a stock one, does that.
+
+RQ imports the dotted name that travelled, finds the task, and calls it with what JSON
+left of the arguments. So it is the task that restores them, and that decides whether
+a failure is retried: RQ understands a returned `Retry`, whichever worker it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_never
+
+from rq import Retry as RQRetry
+from rq import get_current_job
+from rq.job import Job as RQJob
+from rq.timeouts import JobTimeoutException
+
+from headway.attempt import Attempt, Delivery, error_line
+from headway.job import Progress
+from headway.outcome import Failed, Retried, Succeeded
+from headway.retry import Retry
+from headway.task import DefinedTask
+from headway.wire import job_hash
+from headway.wire.scripts import Scripts
+
+#: Attempts whose reasons are kept on the job.
+ERRORS_KEPT = 10
+
+_running_id: ContextVar[str | None] = ContextVar("headway_rq_job", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """What RQ's worker is to be given."""
+
+    returned: object
+
+
+def deliver(
+    attempt: Attempt,
+    task: DefinedTask[Any, Any],
+    args: Sequence[object],
+    kwargs: dict[str, Any],
+) -> Returned | None:
+    """Run the task as a job, if an rq worker makes this very call of it.
+
+    Raises:
+        Exception: what the task raised, when it is not to run again.
+    """
+    job = get_current_job()
+    if job is None or not _is_this_call(job, task, args, kwargs):
+        return None
+    token = _running_id.set(job.id)
+    try:
+        return Returned(returned=_JobRun(job, task).run(attempt))
+    finally:
+        _running_id.reset(token)
+
+
+def _is_this_call(
+    job: RQJob,
+    task: DefinedTask[Any, Any],
+    args: Sequence[object],
+    kwargs: dict[str, Any],
+) -> bool:
+    """Tell the worker's call from one that the task's own code makes."""
+    if _running_id.get() == job.id or job.func_name != task.name:
+        return False
+    mine = [*job.args, *job.kwargs.values()]
+    given = [*args, *kwargs.values()]
+    return len(mine) == len(given) and all(map(_is, mine, given))
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other
+
+
+class _JobRun:
+    def __init__(self, job: RQJob, task: DefinedTask[Any, Any]) -> None:
+        self._job = job
+        self._task = task
+        self._extras = job_hash.extras_of(job.meta)
+
+    def run(self, attempt: Attempt) -> object:
+        outcome = attempt.run(self._delivery())
+        match outcome:
+            case Succeeded(result=result):
+                self._give_unique_key_back()
+                return result
+            case Retried(error=error, delay=delay):
+                self._remember(error)
+                return _rq_retry(self._job, delay)
+            case Failed(error=error):
+                self._remember(error)
+                self._give_unique_key_back()
+                raise error
+            case _:
+                assert_never(outcome)
+
+    def _delivery(self) -> Delivery:
+        expires_at = self._extras.get("expires_at")
+        return Delivery(
+            job_id=self._job.id,
+            task=self._task,
+            queue=self._job.origin,
+            args=self._job.args,
+            kwargs=self._job.kwargs,
+            attempt=(self._job.number_of_retries or 0) + 1,
+            retry=self._retry(),
+            expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+            save_progress=self._save_progress,
+            timeouts=(JobTimeoutException,),
+        )
+
+    def _retry(self) -> Retry | None:
+        if "retry" not in self._extras:
+            return self._task.options.get("retry")
+        wire = self._extras["retry"]
+        return Retry.from_wire(wire) if wire else None
+
+    def _save_progress(self, progress: Progress) -> None:
+        self._extras["progress"] = asdict(progress)
+        self._save()
+
+    def _remember(self, error: BaseException) -> None:
+        errors = [*self._extras.get("errors", []), error_line(error)]
+        self._extras["errors"] = errors[-ERRORS_KEPT:]
+        self._save()
+
+    def _save(self) -> None:
+        self._job.meta["headway"] = self._extras
+        self._job.save_meta()  # type: ignore[no-untyped-call]
+
+    def _give_unique_key_back(self) -> None:
+        if unique := self._extras.get("unique"):
+            Scripts().unlock(self._job.connection, [unique], [self._job.id])
+
+
+def _rq_retry(job: RQJob, delay: timedelta) -> RQRetry:
+    """Return RQ's word for "again": `max` only must not be reached by it."""
+    return RQRetry(
+        max=(job.number_of_retries or 0) + 1,
+        interval=[_rq_interval(delay)] if delay else 0,  # type: ignore[list-item]
+    )
+
+
+def _rq_interval(delay: timedelta) -> float:
+    """Return the seconds after which RQ, which cuts due times, is not early."""
+    now = datetime.now(UTC).timestamp()
+    return math.ceil(now + delay.total_seconds()) - now

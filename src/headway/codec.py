@@ -1,0 +1,247 @@
+"""Arguments and results as JSON, and back by the task's own annotations.
+
+msgspec does the work: it knows datetime, date, UUID, Decimal, bytes, Enum, tuples,
+sets, dataclasses, TypedDict, NamedTuple and attrs by their annotations, needs no
+class of its own, has no dependencies, and costs a few microseconds a call
+(pydantic-core would need a model built for each signature).
+
+The promise is kept by trying: what is sent is read back at once, and refused when
+it would not arrive equal. JSON turns a tuple into a list and a datetime into text;
+an annotation that says so brings them back, and where none does, the sender hears
+of it and not the worker.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from headway.errors import ArgumentError, ConfigurationError, ResultError
+
+#: Annotations that promise no more than "something to go through": lists will do.
+_ABSTRACT = (
+    collections.abc.Sequence,
+    collections.abc.Iterable,
+    collections.abc.Collection,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """A call's arguments in JSON's own types, in the shape they were given."""
+
+    args: tuple[object, ...] = ()
+    kwargs: Mapping[str, object]
+
+
+class Signature:
+    """What a function takes and returns, as far as JSON is concerned."""
+
+    def __init__(self, function: Callable[..., object], name: str) -> None:
+        self._function = function
+        self._name = name
+        self._signature = inspect.signature(function)
+        self._hints: dict[str, Any] | None = None
+
+    def write(self, args: Sequence[object], kwargs: Mapping[str, object]) -> Arguments:
+        """Turn a call's arguments into JSON's own types.
+
+        Raises:
+            ArgumentError: the call does not fit the function, or an argument
+                would not arrive as it was sent; the message names it.
+            ConfigurationError: an annotation cannot be resolved.
+        """
+        places = self._places(args, kwargs)
+        given = [*args, *kwargs.values()]
+        written = [
+            self._write_one(place, value)
+            for place, value in zip(places, given, strict=True)
+        ]
+        return Arguments(
+            args=tuple(written[: len(args)]),
+            kwargs=dict(zip(kwargs, written[len(args) :], strict=True)),
+        )
+
+    def read(
+        self, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Restore arguments that `write` made, by the function's annotations.
+
+        Raises:
+            ArgumentError: they do not fit the function, as when its code has
+                changed since the job was sent; the message names the argument.
+        """
+        places = self._places(args, kwargs)
+        read = [
+            self._read_one(place, value)
+            for place, value in zip(places, [*args, *kwargs.values()], strict=True)
+        ]
+        return read[: len(args)], dict(zip(kwargs, read[len(args) :], strict=True))
+
+    def write_result(self, value: object) -> object:
+        """Turn what the task returned into JSON's own types.
+
+        Raises:
+            ResultError: it cannot be written as JSON.
+        """
+        try:
+            return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_encode))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ResultError(
+                f"{self._name}() returned {_shown(value)}, which cannot be written "
+                f"as JSON ({error}): return plain values or a dataclass, or store it "
+                "and return where it is"
+            ) from error
+
+    def read_result(self, value: object) -> Any:  # noqa: ANN401 - the caller knows
+        """Restore a result by the function's return annotation.
+
+        Raises:
+            ResultError: it does not fit the annotation.
+        """
+        try:
+            return _convert(value, self._annotations().get("return", Any))
+        except (msgspec.ValidationError, TypeError, ValueError) as error:
+            raise ResultError(
+                f"the result of {self._name}(), {_shown(value)}, does not fit its "
+                f"return annotation: {error}"
+            ) from error
+
+    def _places(
+        self, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> list[tuple[str, Any]]:
+        """Return the name and annotation of the parameter behind each argument."""
+        try:
+            self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise ArgumentError(f"{self._name}{self._signature}: {error}") from error
+        parameters = self._signature.parameters
+        positional = [
+            parameter
+            for parameter in parameters.values()
+            if parameter.kind not in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD)
+        ]
+        rest = {p.kind: p for p in parameters.values()}.get(
+            inspect.Parameter.VAR_KEYWORD
+        )
+        hints = self._annotations()
+        places: list[tuple[str, Any]] = []
+        for index in range(len(args)):
+            parameter = positional[min(index, len(positional) - 1)]
+            places.append((parameter.name, hints.get(parameter.name, Any)))
+        for key in kwargs:
+            owner = key if key in parameters else rest.name if rest else key
+            places.append((key, hints.get(owner, Any)))
+        return places
+
+    def _annotations(self) -> dict[str, Any]:
+        # At first use, not at definition: a class may be defined further down.
+        if self._hints is None:
+            try:
+                self._hints = typing.get_type_hints(self._function, include_extras=True)
+            except (NameError, TypeError, AttributeError) as error:
+                raise ConfigurationError(
+                    f"the annotations of {self._name}() cannot be read: {error}. A "
+                    "task's types are needed when it runs: import them outside of "
+                    "`if TYPE_CHECKING:`"
+                ) from error
+        return self._hints
+
+    def _write_one(self, place: tuple[str, Any], value: object) -> object:
+        name, annotation = place
+        try:
+            written = msgspec.json.encode(value, enc_hook=_encode)
+            arrived = msgspec.json.decode(written, type=annotation, dec_hook=_decode)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ArgumentError(
+                f"{self._name}({name}={_shown(value)}) cannot be sent: {error}"
+            ) from error
+        if not _same(value, arrived, annotation):
+            raise ArgumentError(
+                f"{self._name}({name}={_shown(value)}) would arrive as "
+                f"{_shown(arrived)}. {_way_out(name, annotation, value)}"
+            )
+        return msgspec.json.decode(written)
+
+    def _read_one(self, place: tuple[str, Any], value: object) -> object:
+        name, annotation = place
+        try:
+            return _convert(value, annotation)
+        except (msgspec.ValidationError, TypeError, ValueError) as error:
+            raise ArgumentError(
+                f"{self._name}({name}={_shown(value)}): {error}. The job was sent "
+                "with other types than the code has now"
+            ) from error
+
+
+def _convert(value: object, annotation: Any) -> Any:  # noqa: ANN401
+    return msgspec.convert(value, annotation, str_keys=True, dec_hook=_decode)
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, PurePath):
+        return str(value)
+    if hasattr(value, "model_dump"):  # pydantic's models, without importing it
+        return value.model_dump(mode="json")  # pyright: ignore[reportAttributeAccessIssue]
+    raise TypeError(f"{type(value).__qualname__} has no form in JSON")
+
+
+def _decode(kind: Any, value: Any) -> Any:  # noqa: ANN401 - msgspec's hook
+    if isinstance(kind, type) and issubclass(kind, PurePath):
+        return kind(value)
+    if hasattr(kind, "model_validate"):
+        return kind.model_validate(value)
+    raise TypeError(f"{_named(kind)} cannot be made from JSON")
+
+
+def _same(sent: object, arrived: object, annotation: object) -> bool:
+    if typing.get_origin(annotation) in _ABSTRACT and isinstance(sent, tuple):
+        sent = list(sent)
+    # True == 1 and 1.0 == 1 in Python, but neither pair means the same to a task.
+    kinds = (bool, type(None))
+    if isinstance(sent, kinds) is not isinstance(arrived, kinds):
+        return False
+    return bool(sent == arrived)
+
+
+def _shown(value: object, longest: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def _named(annotation: object) -> str:
+    if annotation is Any:
+        return "without one, or Any"
+    return getattr(annotation, "__qualname__", None) or str(annotation)
+
+
+def _way_out(name: str, annotation: object, value: object) -> str:
+    if isinstance(value, float):
+        return "JSON has no NaN and no infinity: send None or a text"
+    return (
+        f"Its annotation ({_named(annotation)}) does not say enough to restore it: "
+        f"write the exact type, as `{name}: {_type_of(value)}`"
+    )
+
+
+def _type_of(value: object) -> str:
+    """Return the annotation that would bring the value back."""
+    name = type(value).__qualname__
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(map(_type_of, value)) or '()'}]"
+    if isinstance(value, list | set | frozenset):
+        return f"{name}[{_either(value)}]"
+    if isinstance(value, dict):
+        return f"dict[{_either(value)}, {_either(value.values())}]"
+    return "None" if value is None else name
+
+
+def _either(values: Iterable[object]) -> str:
+    return " | ".join(dict.fromkeys(map(_type_of, values))) or "Any"

@@ -1,0 +1,148 @@
+"""What can be said of a task, and of one call of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypedDict
+
+from headway.errors import ConfigurationError, UnknownQueueError
+from headway.retry import Retry
+
+#: What RQ accepts as a job id; the other engines accept it, too.
+JOB_ID = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unique:
+    """At most one job of a key at a time; another call gets the job that is there."""
+
+    #: None: made of the task's name and the call's arguments.
+    key: str | None = None
+    #: The key is given up after this time at the latest, should a job vanish.
+    ttl: timedelta = timedelta(hours=1)
+    #: "end": until the job has ended. "ttl": for the whole time, however it ends.
+    until: Literal["end", "ttl"] = "end"
+    #: What a second call gets: the job that is there, or DuplicateJobError.
+    on_duplicate: Literal["existing", "raise"] = "existing"
+
+    def __post_init__(self) -> None:
+        """Refuse what could not have been meant.
+
+        Raises:
+            ConfigurationError: an empty key, or a time to live that is not positive.
+        """
+        if self.key == "":
+            raise ConfigurationError("Unique(key=''): expected a text, or None")
+        if self.ttl <= timedelta(0):
+            raise ConfigurationError(
+                f"Unique(ttl={self.ttl}): expected more than nothing"
+            )
+
+
+class Options(TypedDict, total=False):
+    """What can be said of a task, and again of one call with `using`."""
+
+    #: The name of a queue that the application declares.
+    queue: str
+    #: Run it that much later; or `at` a time, which must be aware.
+    delay: timedelta
+    at: datetime
+    #: When it fails: None is never again.
+    retry: Retry | None
+    #: How long one attempt may run.
+    timeout: timedelta
+    #: Do not begin it after that long, or after that time (aware).
+    expires: timedelta | datetime
+    #: True: by task and arguments. A text: by that key. Or a `Unique`.
+    unique: bool | str | Unique
+    #: How long the result is kept.
+    result_ttl: timedelta
+    #: How long a failed job is kept for a person.
+    failure_ttl: timedelta
+    #: An id of one's own; sending it again does not make a second job.
+    job_id: str
+    #: In front of all that wait in the queue.
+    at_front: bool
+    #: A line for people; the call itself where nothing is given.
+    description: str
+
+
+def check_options(owner: str, options: Options, queues: Collection[str]) -> Options:
+    """Return the options, or refuse them naming owner, option, value and way out.
+
+    Raises:
+        UnknownQueueError: the queue is not one of the application's.
+        ConfigurationError: an option is unknown, or its value cannot be used.
+    """
+    for name, value in options.items():
+        if name not in _EXPECTED:
+            known = ", ".join(sorted(_EXPECTED))
+            raise ConfigurationError(f"{owner}: no option {name!r}; there are {known}")
+        expected, fits = _EXPECTED[name]
+        if not fits(value):
+            raise ConfigurationError(f"{owner}({name}={value!r}): expected {expected}")
+    if "delay" in options and "at" in options:
+        raise ConfigurationError(f"{owner}: give `delay` or `at`, not both")
+    check_queue(owner, options.get("queue"), queues)
+    return options
+
+
+def check_queue(owner: str, name: str | None, queues: Collection[str]) -> None:
+    """Refuse a queue that the application does not declare.
+
+    Raises:
+        UnknownQueueError: naming the queues there are.
+    """
+    if name is not None and name not in queues:
+        raise UnknownQueueError(
+            f"{owner}: no queue {name!r}; queues.py declares {', '.join(queues)}"
+        )
+
+
+def _is_aware(value: object) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is not None
+
+
+def _is_span(value: object) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+_AWARE = "an aware datetime, as datetime(2030, 1, 31, 9, 0, tzinfo=ZoneInfo('UTC'))"
+_SPAN = "a positive timedelta, as timedelta(minutes=5)"
+
+_EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "queue": ("the name of a queue, as 'low'", _is_text),
+    "delay": (
+        "a timedelta that is not negative, as timedelta(minutes=5)",
+        lambda v: isinstance(v, timedelta) and v >= timedelta(0),
+    ),
+    "at": (_AWARE, _is_aware),
+    "retry": (
+        "Retry(attempts=3), or None",
+        lambda v: v is None or isinstance(v, Retry),
+    ),
+    "timeout": (_SPAN, _is_span),
+    "expires": (f"{_SPAN}, or {_AWARE}", lambda v: _is_span(v) or _is_aware(v)),
+    "unique": (
+        "True, a key as 'import-7', or Unique(...)",
+        lambda v: isinstance(v, bool | Unique) or _is_text(v),
+    ),
+    "result_ttl": (
+        "a timedelta that is not negative, as timedelta(hours=1)",
+        lambda v: isinstance(v, timedelta) and v >= timedelta(0),
+    ),
+    "failure_ttl": (_SPAN, _is_span),
+    "job_id": (
+        "letters, digits, _ and - only",
+        lambda v: isinstance(v, str) and JOB_ID.fullmatch(v) is not None,
+    ),
+    "at_front": ("True or False", lambda v: isinstance(v, bool)),
+    "description": ("a text", lambda v: isinstance(v, str)),
+}

@@ -1,0 +1,127 @@
+"""The tasks of one application: by name, and nothing else ever runs."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from types import FunctionType, ModuleType
+from typing import Any
+
+from headway.errors import (
+    ConfigurationError,
+    TaskNotAllowedError,
+    UnknownTaskError,
+)
+from headway.task import DefinedTask
+
+#: Makes the task of an undecorated function.
+MakeTask = Callable[[FunctionType], DefinedTask[..., Any]]
+
+
+class Registry:
+    """Finds a task by the name that travelled, importing only the tasks packages."""
+
+    def __init__(self, packages: tuple[str, ...], make_task: MakeTask) -> None:
+        self.packages = packages
+        self._make_task = make_task
+        self._tasks: dict[str, DefinedTask[..., Any]] = {}
+
+    def add(self, task: DefinedTask[..., Any]) -> None:
+        """Register a task.
+
+        Raises:
+            ConfigurationError: another function has the same name.
+        """
+        there = self._tasks.get(task.name)
+        if there and not _same_place(there.function, task.function):
+            raise ConfigurationError(
+                f"two tasks are named {task.name!r}: rename one of them"
+            )
+        self._tasks[task.name] = task
+
+    def names(self) -> list[str]:
+        """Return the names of all tasks registered so far."""
+        return sorted(self._tasks)
+
+    def resolve(self, name: str) -> DefinedTask[..., Any]:
+        """Return the task of a name; nothing outside of the packages is imported.
+
+        Raises:
+            TaskNotAllowedError: the name is not one that may run.
+            UnknownTaskError: it would be, but it leads to no function.
+        """
+        if name in self._tasks:
+            return self._tasks[name]
+        module_name, _, attribute = name.rpartition(".")
+        if not self._is_ours(module_name):
+            raise TaskNotAllowedError(
+                f"{name!r} may not run: it is neither registered nor a function of "
+                f"the tasks package ({', '.join(self.packages)}). It was not imported"
+            )
+        found = getattr(_imported(module_name, name), attribute, None)
+        if isinstance(found, DefinedTask):
+            return found
+        if inspect.isfunction(found) and found.__module__ == module_name:
+            return self._make_task(found)
+        if found is None:
+            raise UnknownTaskError(
+                f"{name!r}: the module has no such function. Was it renamed or "
+                "removed while jobs of it were waiting?"
+            )
+        raise TaskNotAllowedError(
+            f"{name!r} may not run: it is not a function that {module_name} defines"
+        )
+
+    def import_all(self) -> dict[str, Exception]:
+        """Import every module of the packages; return those that failed, by name."""
+        failed: dict[str, Exception] = {}
+        for package in self.packages:
+            for module_name in _modules_of(package, failed):
+                _try_import(module_name, failed)
+        return failed
+
+    def _is_ours(self, module_name: str) -> bool:
+        return any(
+            module_name == package or module_name.startswith(f"{package}.")
+            for package in self.packages
+        )
+
+
+def _same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    # A module that is imported again (a reloader, a test) brings the same function.
+    return _file_of(one) == _file_of(other)
+
+
+def _file_of(function: Callable[..., Any]) -> str | None:
+    return inspect.getsourcefile(inspect.unwrap(function))
+
+
+def _imported(module_name: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except Exception as error:
+        raise UnknownTaskError(
+            f"{name!r}: {module_name} cannot be imported here: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _modules_of(package: str, failed: dict[str, Exception]) -> Iterator[str]:
+    yield package
+    if package in failed:
+        return
+    paths = getattr(importlib.import_module(package), "__path__", None)
+    if paths is not None:
+        for module in pkgutil.walk_packages(paths, f"{package}.", lambda _name: None):
+            # `python -m tasks` is a command, not a task.
+            if not module.name.endswith(".__main__"):
+                yield module.name
+
+
+def _try_import(module_name: str, failed: dict[str, Exception]) -> None:
+    try:
+        importlib.import_module(module_name)
+    except Exception as error:  # noqa: BLE001 - one broken module spoils no other
+        failed[module_name] = error

@@ -1,0 +1,143 @@
+"""A function that can run later."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
+
+from headway.codec import Signature
+from headway.errors import ArgumentError
+from headway.job import Job
+from headway.message import Message
+from headway.options import Options
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Host(Protocol):
+    """What a task needs of its application."""
+
+    def send(self, messages: Sequence[Message[Any]]) -> list[Job[Any]]:
+        """Send messages in one round trip."""
+        ...
+
+    def check_options(self, owner: str, options: Options) -> Options:
+        """Return the options, or refuse them naming their owner."""
+        ...
+
+    def delivered(
+        self,
+        task: DefinedTask[Any, Any],
+        args: Sequence[object],
+        kwargs: dict[str, Any],
+    ) -> Delivered | None:
+        """Run the task as a job if an engine's own worker makes this very call."""
+        ...
+
+
+class Delivered(Protocol):
+    """A call that turned out to be a job, and has been run as one."""
+
+    @property
+    def returned(self) -> object:
+        """What the engine's worker is to be given."""
+        ...
+
+
+class DefinedTask(Generic[P, R]):
+    """What plain and `async def` tasks share; made by `app.task`."""
+
+    def __init__(
+        self,
+        function: Callable[P, Any],
+        *,
+        name: str,
+        options: Options,
+        host: Host,
+        defined: DefinedTask[P, R] | None = None,
+    ) -> None:
+        #: The task's own dotted path; what travels.
+        self.name = name
+        self.function = function
+        self.options = options
+        #: The task as its code has it; `using` makes others from it.
+        self.defined: DefinedTask[P, R] = defined or self
+        self.signature: Signature = (
+            defined.signature if defined else Signature(function, name)
+        )
+        self._host = host
+        # Name, docstring and __wrapped__, so that help() and inspect see through.
+        functools.update_wrapper(cast("Callable[..., Any]", self), function)
+
+    def message(self, *args: P.args, **kwargs: P.kwargs) -> Message[R]:
+        """Write the call down without sending it.
+
+        Raises:
+            ArgumentError: the arguments do not fit, or cannot travel.
+        """
+        return Message(
+            task=self.name,
+            arguments=self.signature.write(args, kwargs),
+            options=self.options,
+            signature=self.signature,
+            defined=self.defined.options,
+        )
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Send the call; a worker makes it.
+
+        Raises:
+            ArgumentError: the arguments do not fit, or cannot travel.
+            EnqueueError: the store did not confirm the job.
+            DuplicateJobError: a unique job is there, and the task asks to hear.
+        """
+        return self._host.send([self.message(*args, **kwargs)])[0]
+
+    async def enqueue_async(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Send the call without holding the event loop; as `enqueue`."""
+        message = self.message(*args, **kwargs)
+        return (await asyncio.to_thread(self._host.send, [message]))[0]
+
+    def using(self, **options: Unpack[Options]) -> Self:
+        """Return the same task with other options, for one call or many.
+
+        Raises:
+            ConfigurationError: an option is unknown or its value cannot be used.
+        """
+        merged: Options = {**self.options, **options}
+        return type(self)(
+            self.function,
+            name=self.name,
+            options=self._host.check_options(f"{self.name}.using", merged),
+            host=self._host,
+            defined=self.defined,
+        )
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+    def __reduce__(self) -> str:
+        raise ArgumentError(f"{self!r} cannot be sent: send a message of it")
+
+
+class Task(DefinedTask[P, R]):
+    """A plain function that can run here and now, or later."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run it here and now."""
+        if (job := self._host.delivered(self, args, kwargs)) is not None:
+            return cast("R", job.returned)
+        return cast("R", self.function(*args, **kwargs))
+
+
+class AsyncTask(DefinedTask[P, R]):
+    """An `async def` function that can be awaited here and now, or run later."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Return the coroutine, to be awaited here and now."""
+        if (job := self._host.delivered(self, args, kwargs)) is not None:
+            return cast("Coroutine[Any, Any, R]", job.returned)
+        return cast("Coroutine[Any, Any, R]", self.function(*args, **kwargs))
