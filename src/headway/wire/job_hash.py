@@ -1,0 +1,239 @@
+"""RQ's job hash and result stream, written and read field by field.
+
+Source: `Job.to_dict`, `Job.restore` and `Result.serialize` of rq 3.0.0. The suite in
+tests/wire compares what is written here with what RQ itself writes.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict, cast
+
+from headway.codec import Arguments
+from headway.job import JobInfo, JobStatus, Progress
+from headway.message import Envelope
+from headway.retry import RetryWire
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+#: RQ's statuses that have no word of ours: the job waits all the same.
+_WAITING = {
+    "created": JobStatus.DEFERRED,
+    "rate_limited": JobStatus.DEFERRED,
+    "ready_to_enqueue": JobStatus.DEFERRED,
+}
+#: Result.Type of RQ.
+SUCCESSFUL, FAILED, MAX_RETRIES_EXCEEDED = b"1", b"2", b"5"
+
+
+class Extras(TypedDict, total=False):
+    """What RQ has no field for: `meta["headway"]`."""
+
+    #: An aware time in ISO format.
+    expires_at: str
+    #: A rule for this one call; None for no rule at all.
+    retry: RetryWire | None
+    #: The unique key to give back when the job ends.
+    unique: str
+    progress: dict[str, Any]
+    #: One line for each attempt that failed.
+    errors: list[str]
+
+
+def time_text(when: datetime) -> str:
+    """Return a time as RQ writes it."""
+    return when.astimezone(UTC).strftime(TIME_FORMAT)
+
+
+def text(value: object) -> str:
+    """Return what Redis answered as text."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def write(envelope: Envelope, unique_key: str | None, now: datetime) -> dict[str, Any]:
+    """Return the fields of a new job's hash."""
+    fields: dict[str, Any] = {
+        "created_at": time_text(now),
+        "data": payload(envelope.task, envelope.arguments),
+        "success_callback_name": "",
+        "failure_callback_name": "",
+        "stopped_callback_name": "",
+        "started_at": "",
+        "ended_at": "",
+        "last_heartbeat": "",
+        "worker_name": "",
+        "group_id": "",
+        "origin": envelope.queue,
+        "description": envelope.description,
+        "timeout": _whole_seconds(envelope.timeout),
+        "status": str(JobStatus.SCHEDULED if envelope.due else JobStatus.QUEUED),
+    }
+    if envelope.due is None:
+        fields["enqueued_at"] = time_text(now)
+    elif envelope.at_front:
+        fields["enqueue_at_front"] = 1
+    if envelope.result_ttl is not None:
+        fields["result_ttl"] = _whole_seconds(envelope.result_ttl)
+    if envelope.failure_ttl is not None:
+        fields["failure_ttl"] = _whole_seconds(envelope.failure_ttl)
+    if meta := _meta(envelope, unique_key):
+        fields["meta"] = json.dumps(meta)
+    return fields
+
+
+def payload(task: str, arguments: Arguments) -> bytes:
+    """Return a call as RQ's JSON serializer writes it, compressed as RQ does."""
+    call = [task, None, arguments.args, arguments.kwargs]
+    return zlib.compress(json.dumps(call).encode())
+
+
+def _meta(envelope: Envelope, unique_key: str | None) -> dict[str, object]:
+    extras = Extras()
+    if envelope.expires_at:
+        extras["expires_at"] = envelope.expires_at.isoformat()
+    if envelope.retry or not envelope.retries:
+        extras["retry"] = envelope.retry.to_wire() if envelope.retry else None
+    if unique_key and envelope.unique and envelope.unique.until == "end":
+        extras["unique"] = unique_key
+    return {**envelope.meta, **({"headway": extras} if extras else {})}
+
+
+def read(
+    job_id: str,
+    fields: Mapping[bytes, bytes],
+    latest_result: Mapping[bytes, bytes] | None = None,
+    due: float | None = None,
+) -> JobInfo:
+    """Return the snapshot that a hash, its last result and its due time tell."""
+    text = {
+        key.decode(): value.decode(errors="replace")
+        for key, value in fields.items()
+        if key not in (b"data", b"exc_info", b"result")
+    }
+    task, args, kwargs = read_call(fields.get(b"data", b""))
+    status = _status(text.get("status", ""))
+    extras = extras_of(json_object(text.get("meta")))
+    return JobInfo(
+        id=job_id,
+        task=task,
+        queue=text.get("origin", ""),
+        status=status,
+        args=args,
+        kwargs=kwargs,
+        description=text.get("description", ""),
+        attempt=_attempt(text),
+        created_at=_time(text.get("created_at")),
+        enqueued_at=_time(text.get("enqueued_at")),
+        due=None if due is None else datetime.fromtimestamp(due, UTC),
+        started_at=_time(text.get("started_at")),
+        ended_at=_time(text.get("ended_at")),
+        timeout=_duration(text.get("timeout")),
+        progress=_progress(extras),
+        worker=text.get("worker_name") or None,
+        error=_error(status, fields, latest_result, extras),
+        errors=tuple(extras.get("errors", ())),
+        result=_result(status, latest_result),
+    )
+
+
+def read_call(data: bytes) -> tuple[str, tuple[object, ...], dict[str, object]]:
+    """Return task, args and kwargs; never unpickles, whatever the bytes are."""
+    with contextlib.suppress(zlib.error):
+        data = zlib.decompress(data)
+    try:
+        task, _instance, args, kwargs = json.loads(data)
+        return str(task), tuple(args), dict(kwargs)
+    except (ValueError, TypeError):
+        return "(a payload that is not JSON)", (), {}
+
+
+def extras_of(meta: Mapping[str, Any]) -> Extras:
+    """Return what Headway keeps in a job's meta."""
+    found = meta.get("headway")
+    return cast("Extras", found) if isinstance(found, dict) else Extras()
+
+
+def json_object(text: str | bytes | None) -> dict[str, Any]:
+    """Return a stored JSON object; an empty one for anything else."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _status(text: str) -> JobStatus:
+    if text in _WAITING:
+        return _WAITING[text]
+    try:
+        return JobStatus(text)
+    except ValueError:
+        return JobStatus.FAILED  # a corrupt hash never runs; its error says more
+
+
+def _attempt(text: Mapping[str, str]) -> int:
+    retried = text.get("number_of_retries", "")
+    begun = 1 if text.get("started_at") else 0
+    return (int(retried) if retried.isdecimal() else 0) + begun
+
+
+def _progress(extras: Extras) -> Progress | None:
+    try:
+        return Progress(**extras.get("progress", {}))
+    except TypeError:
+        return None  # none yet, or not ours
+
+
+def _error(
+    status: JobStatus,
+    fields: Mapping[bytes, bytes],
+    latest: Mapping[bytes, bytes] | None,
+    extras: Extras,
+) -> str | None:
+    if status is JobStatus.FINISHED:
+        return None
+    if latest and latest.get(b"type") in (FAILED, MAX_RETRIES_EXCEEDED):
+        text = _unpacked(base64.b64decode(latest.get(b"exc_string", b"")))
+    else:
+        text = _unpacked(fields.get(b"exc_info", b""))
+    return text or "\n".join(extras.get("errors", ())[-1:]) or None
+
+
+def _result(status: JobStatus, latest: Mapping[bytes, bytes] | None) -> object:
+    if status is not JobStatus.FINISHED or not latest:
+        return None
+    if latest.get(b"type") != SUCCESSFUL or b"return_value" not in latest:
+        return None
+    try:
+        return json.loads(base64.b64decode(latest[b"return_value"]))
+    except ValueError:
+        return None  # pickled by a stock worker: never opened
+
+
+def _unpacked(data: bytes) -> str:
+    with contextlib.suppress(zlib.error):
+        data = zlib.decompress(data)
+    return data.decode(errors="replace")
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return datetime.strptime(text or "", TIME_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _duration(text: str | None) -> timedelta | None:
+    try:
+        return timedelta(seconds=float(text or ""))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _whole_seconds(time: timedelta) -> int:
+    # RQ's timeouts and times to live are whole seconds; never shorten one.
+    return -int(-time.total_seconds() // 1)

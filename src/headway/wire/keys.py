@@ -1,0 +1,82 @@
+"""Every key in Redis that Headway reads or writes is made here.
+
+RQ's own names are those of rq 3.0.0 (`rq/*.py`, found by `RQ_KEY_PREFIX`); what RQ
+has no place for lies under `headway:`.
+"""
+
+from __future__ import annotations
+
+import os
+
+#: As RQ: taken from the environment once, when the process starts.
+PREFIX = os.environ.get("RQ_KEY_PREFIX", "rq")
+OURS = "headway" if PREFIX == "rq" else f"headway:{PREFIX}"
+
+QUEUES = f"{PREFIX}:queues"
+WORKERS = f"{PREFIX}:workers"
+JOB_PREFIX = f"{PREFIX}:job:"
+
+
+def job(job_id: str) -> str:
+    """Hash: all that RQ knows of a job."""
+    return f"{JOB_PREFIX}{job_id}"
+
+
+def dependents(job_id: str) -> str:
+    """Set: ids of the jobs that wait for this one."""
+    return f"{JOB_PREFIX}{job_id}:dependents"
+
+
+def dependencies(job_id: str) -> str:
+    """Set: ids this job waits for. The double colon is RQ's."""
+    return f"{JOB_PREFIX}:{job_id}:dependencies"
+
+
+def results(job_id: str) -> str:
+    """Stream: how the attempts of a job ended."""
+    return f"{PREFIX}:results:{job_id}"
+
+
+def queue(name: str) -> str:
+    """List: ids of the jobs that wait."""
+    return f"{PREFIX}:queue:{name}"
+
+
+def scheduled(queue_name: str) -> str:
+    """Sorted set: ids by the second at which they are due."""
+    return f"{PREFIX}:scheduled:{queue_name}"
+
+
+def started(queue_name: str) -> str:
+    """Sorted set: `job:execution` by the second at which its heartbeat is late."""
+    return f"{PREFIX}:wip:{queue_name}"
+
+
+def finished(queue_name: str) -> str:
+    """Sorted set: ids by the second at which their result goes."""
+    return f"{PREFIX}:finished:{queue_name}"
+
+
+def failed(queue_name: str) -> str:
+    """Sorted set: ids by the second at which they are forgotten."""
+    return f"{PREFIX}:failed:{queue_name}"
+
+
+def deferred(queue_name: str) -> str:
+    """Sorted set: ids of jobs that wait for others."""
+    return f"{PREFIX}:deferred:{queue_name}"
+
+
+def canceled(queue_name: str) -> str:
+    """Sorted set: ids of canceled jobs."""
+    return f"{PREFIX}:canceled:{queue_name}"
+
+
+def worker(name: str) -> str:
+    """Hash: what a worker says of itself."""
+    return f"{PREFIX}:worker:{name}"
+
+
+def unique(key: str) -> str:
+    """String: the id of the job that holds a unique key."""
+    return f"{OURS}:unique:{key}"

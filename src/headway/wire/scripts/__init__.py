@@ -1,0 +1,76 @@
+"""The verbs that must be atomic: one Lua file each, keys and arguments on its top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from hashlib import sha1
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import NoScriptError
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+Value = str | bytes | int | float
+#: The keys and the arguments of one run of a script.
+Call = tuple[Sequence[str], Sequence[Value]]
+
+
+class Script:
+    """One Lua file, called by its hash and sent whole only where it is unknown."""
+
+    def __init__(self, verb: str) -> None:
+        self._text = files("headway.wire.scripts").joinpath(f"{verb}.lua").read_bytes()
+        self._hash = sha1(self._text, usedforsecurity=False).hexdigest()
+
+    def __call__(
+        self, client: Redis, keys: Sequence[str], args: Sequence[Value]
+    ) -> Any:  # noqa: ANN401 - whatever the script returns
+        """Run it with a client."""
+        return self.many(client, [(keys, args)])[0]
+
+    def many(self, client: Redis, calls: Sequence[Call]) -> list[Any]:
+        """Run it once for each pair of keys and arguments, in one round trip."""
+        try:
+            return self._send(client, calls)
+        except NoScriptError:  # a new server, or a restarted one
+            client.script_load(self._text.decode())
+            return self._send(client, calls)
+
+    def _send(self, client: Redis, calls: Sequence[Call]) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        for keys, args in calls:
+            pipeline.evalsha(self._hash, len(keys), *keys, *args)
+        return list(pipeline.execute())
+
+
+class Scripts:
+    """All verbs, each read from its file at first use."""
+
+    @cached_property
+    def enqueue(self) -> Script:
+        """Write jobs and put them into queues or schedules."""
+        return Script("enqueue")
+
+    @cached_property
+    def promote(self) -> Script:
+        """Move due jobs into their queue."""
+        return Script("promote")
+
+    @cached_property
+    def cancel(self) -> Script:
+        """Keep a waiting job from running."""
+        return Script("cancel")
+
+    @cached_property
+    def requeue(self) -> Script:
+        """Run an ended job again."""
+        return Script("requeue")
+
+    @cached_property
+    def unlock(self) -> Script:
+        """Give a unique key back."""
+        return Script("unlock")

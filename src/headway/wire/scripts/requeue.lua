@@ -1,0 +1,24 @@
+-- Run a job again that failed, was stopped or was canceled, with all its attempts.
+--
+-- KEYS[1]  hash of the job
+-- KEYS[2]  list of its queue
+-- KEYS[3]  sorted set of failed (and stopped) jobs
+-- KEYS[4]  sorted set of canceled jobs
+-- KEYS[5]  set of all queues
+-- ARGV[1]  id
+-- ARGV[2]  the time as RQ writes it, for enqueued_at
+--
+-- Returns "queued", or the status of a job that cannot be ("" for no job).
+
+local status = redis.call('HGET', KEYS[1], 'status')
+local ended = redis.call('ZREM', KEYS[3], ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1])
+if not status or ended == 0 then
+  return status or ''
+end
+redis.call('HDEL', KEYS[1], 'number_of_retries', 'exc_info', 'worker_name')
+redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[2],
+  'started_at', '', 'ended_at', '')
+redis.call('PERSIST', KEYS[1]) -- a failed job was to be forgotten, this one is not
+redis.call('SADD', KEYS[5], KEYS[2])
+redis.call('RPUSH', KEYS[2], ARGV[1])
+return 'queued'
