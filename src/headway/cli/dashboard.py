@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from headway.app import App
+from headway.cli.environment import prepare, the_app
+from headway.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+OWN = "dashboard:create_app"
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="PORT, or 9181.")
+@click.option(
+    "--view",
+    default=OWN,
+    show_default=True,
+    metavar="MODULE:FUNCTION",
+    help="Makes the view, called with host=...; a plain one where there is none.",
+)
+def dashboard(*, host: str, port: int | None, view: str) -> None:
+    """Serve the web view of queues, workers and failures.
+
+    Without sign-in on 127.0.0.1 only; see HEADWAY_DASHBOARD_USERS and HEADWAY_SECRET.
+    """
+    settings = prepare()
+    app = the_app(settings)
+    from headway.dashboard import serve  # an extra
+
+    serve(_made(app, view, host), host=host, port=port or settings.port)
+
+
+def _made(app: App, view: str, host: str) -> Flask:
+    module_name, _, function = view.partition(":")
+    if view == OWN and importlib.util.find_spec(module_name) is None:
+        return _plain(app, host)
+    made = getattr(importlib.import_module(module_name), function, None)
+    if not callable(made):
+        raise ConfigurationError(f"--view {view}: {module_name} has no {function}()")
+    flask_app: Flask = made(host=host)
+    return flask_app
+
+
+def _plain(app: App, host: str) -> Flask:
+    from headway.dashboard import Options, create_app, read_users
+    from headway.wire import client as wire_client
+
+    settings = prepare()
+    options = Options.for_host(
+        host,
+        users=read_users(os.environ.get("HEADWAY_DASHBOARD_USERS", "")),
+        secret=settings.secret,
+        queues=tuple(queue.name for queue in app.queues),
+        job=app.job,
+    )
+    return create_app(wire_client.connect(settings.redis_url or ""), options)

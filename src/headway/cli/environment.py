@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import click
+from dotenv import load_dotenv
+
+from headway.app import App, load_app
+from headway.cli.json_log import JSONFormatter
+from headway.errors import ConfigurationError
+from headway.settings import Settings
+
+NO_REDIS = (
+    "REDIS_URL is not set: add REDIS_URL=redis://host:6379/0 to the environment or to "
+    ".env, or run `headway up`, which starts a development server"
+)
+
+
+def prepare() -> Settings:
+    """Read `.env`, put this folder on the path, find running servers, set up logs.
+
+    Raises:
+        ConfigurationError: a variable is wrong, or nothing names a Redis.
+    """
+    load_dotenv(".env")
+    if (folder := os.getcwd()) not in sys.path:  # noqa: PTH109 - sys.path has texts
+        sys.path.insert(0, folder)
+    settings = Settings.from_environment()
+    if settings.redis_url is None:
+        attach(settings)
+        settings = Settings.from_environment()
+    if settings.redis_url is None:
+        raise ConfigurationError(NO_REDIS)
+    set_up_logs(settings)
+    return settings
+
+
+def attach(settings: Settings) -> None:
+    """Use the development servers that another command runs in this folder."""
+    if not (settings.data / "services.json").exists():
+        return
+    from headway.embedded import Services  # an extra: only where its record lies
+
+    found = Services(data=settings.data).found()
+    for name, value in found.items():
+        os.environ.setdefault(name, value)
+    if found:
+        click.echo(f"using the development servers in {settings.data}", err=True)
+
+
+def the_app(settings: Settings) -> App:
+    """Import the application and all modules of its tasks packages.
+
+    Raises:
+        ConfigurationError: HEADWAY_APP names no application.
+    """
+    app = load_app(settings.app)
+    app.registry.import_all()
+    return app
+
+
+def set_up_logs(settings: Settings) -> None:
+    """Write log lines to stderr, as text for people or as JSON for machines."""
+    handler = logging.StreamHandler()
+    if settings.log_format == "json":
+        handler.setFormatter(JSONFormatter())
+    else:
+        line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+        handler.setFormatter(logging.Formatter(line, "%H:%M:%S"))
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+import click
+
+from headway.app import App
+from headway.cli.environment import prepare, the_app
+from headway.errors import HeadwayError
+from headway.job import JobInfo
+
+#: What one command looks at, at most.
+MOST = 10_000
+
+
+@click.group()
+@click.pass_context
+def failed(context: click.Context) -> None:
+    """List the failed jobs, run them again, or forget them."""
+    context.obj = the_app(prepare())
+
+
+def _selection(command: click.decorators.FC) -> click.decorators.FC:
+    queue = click.option("--queue", help="Only of this queue.")
+    every = click.option("--all", "every", is_flag=True, help="All failed jobs.")
+    return click.argument("job_ids", nargs=-1)(every(queue(command)))
+
+
+@failed.command("list")
+@click.option("--queue", help="Only of this queue.")
+@click.option("--limit", default=50, show_default=True, help="How many, latest first.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_obj
+def list_(app: App, *, queue: str | None, limit: int, as_json: bool) -> None:
+    """Show failed jobs, latest first in each queue, with their reason."""
+    jobs = list(_failed(app, queue, limit))
+    for job in jobs:
+        click.echo(json.dumps(asdict(job), default=str) if as_json else _line(job))
+    if not jobs and not as_json:
+        click.echo("no failed jobs")
+
+
+@failed.command()
+@_selection
+@click.pass_obj
+def requeue(
+    app: App, *, job_ids: tuple[str, ...], queue: str | None, every: bool
+) -> None:
+    """Run failed jobs again, with all their attempts."""
+    ids = _chosen(app, job_ids, queue, every=every)
+    _each(ids, lambda job_id: app.job(job_id).requeue(), "requeued")
+
+
+@failed.command()
+@_selection
+@click.pass_obj
+def delete(
+    app: App, *, job_ids: tuple[str, ...], queue: str | None, every: bool
+) -> None:
+    """Forget failed jobs."""
+    ids = _chosen(app, job_ids, queue, every=every)
+    _each(ids, lambda job_id: app.job(job_id).delete(), "deleted")
+
+
+def _failed(app: App, queue: str | None, limit: int) -> Iterator[JobInfo]:
+    queues = [app.queue(queue)] if queue else app.queues
+    for each in queues:
+        yield from app.backend(each.engine).failed(each.name, limit)
+
+
+def _chosen(
+    app: App, job_ids: tuple[str, ...], queue: str | None, *, every: bool
+) -> list[str]:
+    if bool(job_ids) is (every or queue is not None):
+        raise click.UsageError("name job ids, or choose them by --queue NAME or --all")
+    return list(job_ids) or [job.id for job in _failed(app, queue, MOST)]
+
+
+def _each(ids: list[str], act: Callable[[str], None], word: str) -> None:
+    refused = 0
+    for job_id in ids:
+        try:
+            act(job_id)
+        except HeadwayError as error:
+            refused += 1
+            click.echo(str(error), err=True)
+    click.echo(f"{len(ids) - refused} {word}")
+    if refused:
+        raise SystemExit(1)
+
+
+def _line(job: JobInfo) -> str:
+    reason = (job.error or "no reason was recorded").strip().rsplit("\n", 1)[-1]
+    ended = f"{job.ended_at:%Y-%m-%d %H:%M:%S}" if job.ended_at else "-" * 19
+    return f"{job.id}  {job.queue:8}  {ended}  {job.description}\n    {reason}"

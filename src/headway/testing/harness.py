@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, ParamSpec, cast
+
+from headway.app import App
+from headway.backends.memory import MemoryBackend
+from headway.errors import JobFailedError
+from headway.job import JobInfo, JobStatus
+from headway.testing.clock import MovedClock
+
+P = ParamSpec("P")
+
+
+class Harness:
+    """An application whose jobs stay in memory while a test looks at them."""
+
+    def __init__(self, app: App, backend: MemoryBackend, clock: MovedClock) -> None:
+        self.app = app
+        #: Move it, and delayed jobs become due.
+        self.clock = clock
+        self._backend = backend
+
+    @property
+    def jobs(self) -> list[JobInfo]:
+        """Return snapshots of all jobs, in the order in which they were sent."""
+        return self._backend.jobs()
+
+    def assert_enqueued(
+        self, task: Callable[P, Any], *args: P.args, **kwargs: P.kwargs
+    ) -> JobInfo:
+        """Return the one job of that very call.
+
+        Raises:
+            AssertionError: there is none or there are several; lists what there is.
+        """
+        wanted = self.app.task_of(task).message(*args, **kwargs)
+        call = (wanted.task, wanted.arguments.args, dict(wanted.arguments.kwargs))
+        found = [j for j in self.jobs if (j.task, j.args, j.kwargs) == call]
+        if len(found) == 1:
+            return found[0]
+        raise AssertionError(
+            f"expected one job {_call(wanted.task, args, kwargs)}, found {len(found)} "
+            f"among:\n{self._listed()}"
+        )
+
+    def assert_not_enqueued(self, task: Callable[..., Any] | None = None) -> None:
+        """Hold that no job of the task was sent, or none at all.
+
+        Raises:
+            AssertionError: lists what there is.
+        """
+        name = self.app.task_of(task).name if task else None
+        if any(name in (None, job.task) for job in self.jobs):
+            raise AssertionError(
+                f"expected no job of {name or 'any task'}:\n{self._listed()}"
+            )
+
+    def drain(
+        self, queues: Sequence[str] | None = None, *, raise_failures: bool = True
+    ) -> int:
+        """Run what is due, and what that enqueues; return how many runs it took.
+
+        Raises:
+            JobFailedError: a job failed for the last time; with its traceback.
+        """
+        failed_before = {job.id for job in self._failed()}
+        runs = self._backend.drain(queues)
+        if raise_failures:
+            self._raise_first([j for j in self._failed() if j.id not in failed_before])
+        return runs
+
+    @contextlib.contextmanager
+    def inline(self) -> Generator[None]:
+        """Run each job in the very call that enqueues it."""
+        self._backend.inline = True
+        try:
+            yield
+        finally:
+            self._backend.inline = False
+
+    def _failed(self) -> list[JobInfo]:
+        return [job for job in self.jobs if job.status is JobStatus.FAILED]
+
+    def _raise_first(self, failed: list[JobInfo]) -> None:
+        for job in failed:
+            traceback = job.error or ""
+            raise JobFailedError(
+                f"{job.description} failed:\n{traceback}", traceback=traceback
+            )
+
+    def _listed(self) -> str:
+        return (
+            "\n".join(
+                f"  {job.queue}: {job.description} ({job.status})" for job in self.jobs
+            )
+            or "  (no jobs at all)"
+        )
+
+
+@contextlib.contextmanager
+def testing(app: App) -> Generator[Harness]:
+    """Serve an application from memory for a while; its own engine is not touched."""
+    saved, clock = app.clock, MovedClock()
+    app.clock = clock
+    try:
+        with app.using_engine("memory") as backend:
+            yield Harness(app, cast("MemoryBackend", backend), clock)
+    finally:
+        app.clock = saved
+
+
+def _call(task: str, args: Sequence[object], kwargs: dict[str, Any]) -> str:
+    given = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+    return f"{task}({', '.join(given)})"

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from headway.worker.rq_worker import Worker
+
+__all__ = ["Worker"]
