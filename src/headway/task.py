@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
 
 from headway.codec import Signature
-from headway.errors import ArgumentError
 from headway.job import Job
 from headway.message import Message
 from headway.options import Options
@@ -120,7 +119,8 @@ class DefinedTask(Generic[P, R]):
         return f"<task {self.name}>"
 
     def __reduce__(self) -> str:
-        raise ArgumentError(f"{self!r} cannot be sent: send a message of it")
+        # By name, as functions are pickled: the module's attribute is this very task.
+        return self.function.__qualname__
 
 
 class Task(DefinedTask[P, R]):

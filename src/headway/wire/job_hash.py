@@ -125,7 +125,7 @@ def read(
         args=args,
         kwargs=kwargs,
         description=text.get("description", ""),
-        attempt=_attempt(text),
+        attempt=_attempt(status, text),
         created_at=_time(text.get("created_at")),
         enqueued_at=_time(text.get("enqueued_at")),
         due=None if due is None else datetime.fromtimestamp(due, UTC),
@@ -175,9 +175,10 @@ def _status(text: str) -> JobStatus:
         return JobStatus.FAILED  # a corrupt hash never runs; its error says more
 
 
-def _attempt(text: Mapping[str, str]) -> int:
+def _attempt(status: JobStatus, text: Mapping[str, str]) -> int:
     retried = text.get("number_of_retries", "")
-    begun = 1 if text.get("started_at") else 0
+    waits = status in (JobStatus.QUEUED, JobStatus.SCHEDULED)
+    begun = 1 if text.get("started_at") and not waits else 0
     return (int(retried) if retried.isdecimal() else 0) + begun
 
 
