@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import (
+    Blueprint,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from redis import Redis
+from werkzeug.wrappers import Response
+
+from headway import observe
+from headway.dashboard.act import WAITING, Actions
+from headway.dashboard.options import Options
+from headway.dashboard.panel import Source, read_panels
+from headway.dashboard.sign_in import wants_json
+
+FAILURES_SHOWN = 12
+DONE = {
+    "requeue": "Requeued: it runs again as soon as a worker is free.",
+    "cancel": "Canceled: it will not run.",
+    "delete": "Deleted, with its result.",
+}
+
+
+def pages(redis: Redis, options: Options, actions: Actions) -> Blueprint:
+    """Make the pages of ours: the front page, and one for each job."""
+    blueprint = Blueprint("headway", __name__)
+    sources = [Source(ask) for ask in options.panels]
+
+    @blueprint.get("/")
+    def front() -> str:
+        queues = observe.queues(redis, options.queues)
+        names = [queue.name for queue in queues]
+        return render_template(
+            "headway/front.html",
+            queues=queues,
+            workers=observe.workers(redis),
+            failures=observe.recent_failures(redis, names, FAILURES_SHOWN),
+            panels=read_panels(sources),
+        )
+
+    @blueprint.get("/jobs/<job_id>")
+    def job(job_id: str) -> str:
+        found = observe.job(redis, job_id)
+        return render_template("headway/job.html", job=found, waiting=WAITING)
+
+    @blueprint.get("/jobs/")
+    def find() -> Response:
+        wanted = request.args.get("id", "").strip()
+        to = url_for("headway.job", job_id=wanted) if wanted else url_for(".front")
+        return redirect(to, 303)
+
+    _add_actions(blueprint, actions)
+    return blueprint
+
+
+def _add_actions(blueprint: Blueprint, actions: Actions) -> None:
+    verbs: dict[str, Callable[[str], None]] = {
+        "requeue": actions.requeue,
+        "cancel": actions.cancel,
+        "delete": actions.delete,
+    }
+
+    @blueprint.post("/jobs/<job_id>/<any(requeue, cancel, delete):verb>")
+    def press(job_id: str, verb: str) -> Response:
+        verbs[verb](job_id)
+        return _said(DONE[verb], leave=verb == "delete", job_id=job_id)
+
+    @blueprint.post("/queues/<queue>/requeue")
+    def requeue_failed(queue: str) -> Response:
+        swept = actions.requeue_failed(queue, request.form.get("limit", type=int))
+        rest = f"; {swept.left} to go, press again" if swept.left else ""
+        return _said(f"Requeued {swept.done} failed jobs of {queue}{rest}.")
+
+
+def _said(message: str, *, leave: bool = True, job_id: str = "") -> Response:
+    if wants_json():
+        return jsonify(status="OK", message=message)
+    flash(message)
+    to = url_for(".front") if leave else url_for(".job", job_id=job_id)
+    return redirect(to, 303)

@@ -1,0 +1,87 @@
+"""What a visitor reads when a page cannot be shown: one sentence, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, jsonify, make_response, render_template, request
+from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from headway.dashboard.sign_in import wants_json
+from headway.errors import ConfigurationError, JobNotFoundError, JobStateError
+
+logger = logging.getLogger("headway.dashboard")
+
+
+def explain_problems(app: Flask) -> None:
+    """Answer every kind of failure with a page, or with JSON where a script asks."""
+    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(RedisError, _no_redis)
+    app.register_error_handler(JobNotFoundError, _not_found)
+    app.register_error_handler(JobStateError, _conflict)
+    app.register_error_handler(ConfigurationError, _conflict)
+    app.register_error_handler(Exception, _broken)
+
+
+def away(error: RedisError) -> str:
+    """Say why Redis cannot be used; addresses and passwords stay in the log."""
+    match error:
+        case AuthenticationError():
+            return "Redis refuses the user name or password of the dashboard."
+        case RedisTimeoutError():
+            return "Redis does not answer in time."
+        case RedisConnectionError():
+            return "Redis cannot be reached: no connection to its server."
+        case _:
+            return f"Redis refuses what the dashboard asks ({type(error).__name__})."
+
+
+def _refused(error: HTTPException) -> Response:
+    code = error.code or 500
+    if code < 400:  # noqa: PLR2004 - a redirect is no problem
+        return error.get_response()
+    response = _answer(code, error.name, error.description or "")
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After"}:
+            response.headers[name] = value
+    return response
+
+
+def _no_redis(error: RedisError) -> Response:
+    logger.warning("redis cannot be used by the dashboard: %s", error)
+    text = f"{away(error)} Jobs are where they were; this page tries again by itself."
+    response = _answer(503, "Redis is away", text)
+    response.headers["Retry-After"] = "3"
+    return response
+
+
+def _not_found(error: JobNotFoundError) -> Response:
+    return _answer(404, "No such job", _sentence(error))
+
+
+def _conflict(error: Exception) -> Response:
+    return _answer(409, "Not possible now", _sentence(error))
+
+
+def _broken(error: Exception) -> Response:
+    logger.error("a page of the dashboard failed: %s", request.path, exc_info=error)
+    text = "The dashboard failed to make this page; its log has the details."
+    return _answer(500, "Something broke", text)
+
+
+def _sentence(error: Exception) -> str:
+    words = str(error)
+    return words[:1].upper() + words[1:]
+
+
+def _answer(status: int, title: str, text: str) -> Response:
+    if wants_json():
+        return make_response(jsonify(status="ERROR", title=title, message=text), status)
+    page = render_template(
+        "headway/problem.html", status=status, heading=title, text=text
+    )
+    return make_response(page, status)

@@ -1,0 +1,31 @@
+"""Read-only queries on RQ's own data, for the dashboard and for metrics.
+
+Nothing here writes, cleans up or unpickles. RQ's `count` and `get_job_ids` sweep
+their registries on the way, which may fail or drop jobs: a page that a person has
+left open must not be what decides the fate of a job.
+"""
+
+from __future__ import annotations
+
+from headway.observe.jobs import JobLine, JobPage, job, lines, recent_failures
+from headway.observe.queues import QueueInfo, queue_names, queues
+from headway.observe.reading import Reading
+from headway.observe.registries import REGISTRIES, job_ids, size
+from headway.observe.workers import WorkerInfo, workers
+
+__all__ = [
+    "REGISTRIES",
+    "JobLine",
+    "JobPage",
+    "QueueInfo",
+    "Reading",
+    "WorkerInfo",
+    "job",
+    "job_ids",
+    "lines",
+    "queue_names",
+    "queues",
+    "recent_failures",
+    "size",
+    "workers",
+]

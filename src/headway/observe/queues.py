@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from redis import Redis
+
+from headway.observe.reading import Fields, text
+from headway.observe.registries import REGISTRIES, key
+from headway.wire import keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueInfo:
+    """How many jobs of a queue are in which status, and how long the next waits."""
+
+    name: str
+    #: Jobs by registry, "queued" being those that wait for a worker.
+    counts: dict[str, int]
+    #: When the job at the head was enqueued; None for an empty queue.
+    oldest: datetime | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Return how many jobs wait for a worker."""
+        return self.counts["queued"]
+
+
+def queues(redis: Redis, order: Sequence[str] = ()) -> list[QueueInfo]:
+    """Return those of `order` in that order, then the others that Redis knows."""
+    names = [*order, *sorted(set(queue_names(redis)).difference(order))]
+    counts = _counts(redis, names)
+    return [
+        QueueInfo(name=name, counts=count, oldest=oldest)
+        for name, count, oldest in zip(
+            names, counts, _oldest(redis, names), strict=True
+        )
+    ]
+
+
+_PREFIX = len(keys.queue(""))
+
+
+def queue_names(redis: Redis) -> list[str]:
+    """Return the queues that ever had a job."""
+    return [text(name)[_PREFIX:] for name in redis.smembers(keys.QUEUES)]
+
+
+def _counts(redis: Redis, names: Sequence[str]) -> list[dict[str, int]]:
+    pipeline = redis.pipeline(transaction=False)
+    for name in names:
+        for registry, kind in REGISTRIES.items():
+            count = pipeline.llen if kind is None else pipeline.zcard
+            count(key(name, registry))
+    # A key of a wrong type answers with an error: it counts as empty.
+    answers = iter(pipeline.execute(raise_on_error=False))
+    return [{registry: _whole(next(answers)) for registry in REGISTRIES} for _ in names]
+
+
+def _oldest(redis: Redis, names: Sequence[str]) -> list[datetime | None]:
+    pipeline = redis.pipeline(transaction=False)
+    for name in names:
+        pipeline.lindex(key(name, "queued"), 0)
+    heads = [text(head) for head in pipeline.execute(raise_on_error=False)]
+    for head in heads:
+        pipeline.hget(keys.job(head), "enqueued_at")
+    times = pipeline.execute(raise_on_error=False)
+    return [Fields({"at": time}).moment("at") for time in times]
+
+
+def _whole(answer: object) -> int:
+    return answer if isinstance(answer, int) else 0

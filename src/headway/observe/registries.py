@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from redis import Redis
+from redis.exceptions import ResponseError
+from rq.registry import (
+    BaseRegistry,
+    CanceledJobRegistry,
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ReadyJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
+
+from headway.observe.reading import text
+from headway.wire import keys
+
+#: Every set of jobs that RQ keeps for a queue; "queued" is the queue itself.
+REGISTRIES: dict[str, type[BaseRegistry] | None] = {
+    "queued": None,
+    "started": StartedJobRegistry,
+    "scheduled": ScheduledJobRegistry,
+    "deferred": DeferredJobRegistry,
+    "ready": ReadyJobRegistry,
+    "finished": FinishedJobRegistry,
+    "failed": FailedJobRegistry,
+    "canceled": CanceledJobRegistry,
+}
+
+
+def key(queue: str, registry: str) -> str:
+    """Return the Redis key of one queue's registry."""
+    kind = REGISTRIES[registry]
+    if kind is None:
+        return keys.queue(queue)
+    return kind.key_template.format(queue)
+
+
+def size(redis: Redis, queue: str, registry: str) -> int:
+    """Count the jobs of a registry."""
+    place = key(queue, registry)
+    try:
+        return redis.llen(place) if registry == "queued" else redis.zcard(place)
+    except ResponseError:
+        return 0  # a key of a wrong type
+
+
+def job_ids(
+    redis: Redis,
+    queue: str,
+    registry: str,
+    *,
+    offset: int = 0,
+    length: int = 10,
+    newest_first: bool = False,
+) -> list[str]:
+    """Return exactly the ids of one page, fewer on the last one."""
+    place, last = key(queue, registry), offset + length - 1
+    found: Sequence[object]
+    try:
+        if registry != "queued":
+            found = redis.zrange(place, offset, last, desc=newest_first)
+        elif newest_first:
+            found = redis.lrange(place, -last - 1, -offset - 1)[::-1]
+        else:
+            found = redis.lrange(place, offset, last)
+    except ResponseError:
+        # A key of a wrong type is no registry, and must not hide the others.
+        found = []
+    return [job_id(member) for member in found]
+
+
+def job_id(member: object) -> str:
+    """Return the id in a member: the started registry adds the execution's."""
+    return text(member).partition(":")[0]
