@@ -6,8 +6,6 @@ Served by `headway dashboard`, or by any WSGI server that knows factories, as
 
 from __future__ import annotations
 
-import os
-
 from flask import Flask
 from neo4j.exceptions import DriverError, Neo4jError
 
@@ -28,7 +26,7 @@ def create_app(host: str = "0.0.0.0") -> Flask:  # noqa: S104 - the strict assum
     settings = Settings.from_environment()
     options = Options.for_host(
         host,
-        users=read_users(os.environ.get("HEADWAY_DASHBOARD_USERS", "")),
+        users=read_users(settings.dashboard_users),
         secret=settings.secret,
         title="Second brain",
         queues=tuple(queue.name for queue in app.queues),

@@ -32,6 +32,10 @@ class Settings:
     grace: timedelta = timedelta(seconds=25)
     #: The port of the dashboard.
     port: int = 9181
+    #: Where the dashboard listens; open to others, it wants sign-in.
+    dashboard_host: str = "127.0.0.1"
+    #: `name:password[:view]`, with commas between users.
+    dashboard_users: str = field(default="", repr=False)
     #: Signs the dashboard's sessions; sign-in needs it in production.
     secret: str | None = field(default=None, repr=False)
     log_level: str = "INFO"
@@ -52,6 +56,8 @@ class Settings:
             data=Path(reader.text("HEADWAY_DATA", ".headway")),
             grace=timedelta(seconds=reader.number("HEADWAY_GRACE", 25, 0, 86_400)),
             port=reader.number("PORT", 9181, 0, 65_535),
+            dashboard_host=reader.text("HEADWAY_DASHBOARD_HOST", "127.0.0.1"),
+            dashboard_users=reader.text("HEADWAY_DASHBOARD_USERS", ""),
             secret=reader.environment.get("HEADWAY_SECRET") or None,
             log_level=reader.one_of("LOG_LEVEL", LOG_LEVELS, "INFO"),
             log_format=reader.one_of("LOG_FORMAT", LOG_FORMATS, "text"),
@@ -122,5 +128,5 @@ class _Reader:
 
 def without_password(url: str) -> str:
     """Return the address without what stands before its @: it goes into messages."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +17,7 @@ OWN = "dashboard:create_app"
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", help="Where to listen; HEADWAY_DASHBOARD_HOST, or 127.0.0.1.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="PORT, or 9181.")
 @click.option(
     "--view",
@@ -27,7 +26,7 @@ OWN = "dashboard:create_app"
     metavar="MODULE:FUNCTION",
     help="Makes the view, called with host=...; a plain one where there is none.",
 )
-def dashboard(*, host: str, port: int | None, view: str) -> None:
+def dashboard(*, host: str | None, port: int | None, view: str) -> None:
     """Serve the web view of queues, workers and failures.
 
     Without sign-in on 127.0.0.1 only; see HEADWAY_DASHBOARD_USERS and HEADWAY_SECRET.
@@ -36,7 +35,11 @@ def dashboard(*, host: str, port: int | None, view: str) -> None:
     app = the_app(settings)
     from headway.dashboard import serve  # an extra
 
-    serve(_made(app, view, host), host=host, port=port or settings.port)
+    host = host or settings.dashboard_host
+
+    made, port = _made(app, view, host), port or settings.port
+    click.echo(f"open http://{host}:{port}    (Ctrl-C stops it)")
+    serve(made, host=host, port=port)
 
 
 def _made(app: App, view: str, host: str) -> Flask:
@@ -57,7 +60,7 @@ def _plain(app: App, host: str) -> Flask:
     settings = prepare()
     options = Options.for_host(
         host,
-        users=read_users(os.environ.get("HEADWAY_DASHBOARD_USERS", "")),
+        users=read_users(settings.dashboard_users),
         secret=settings.secret,
         queues=tuple(queue.name for queue in app.queues),
         job=app.job,

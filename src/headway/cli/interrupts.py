@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Generator
+from time import monotonic
+from types import FrameType
+
+#: Two signals closer than this are one key press that came by two ways: from the
+#: terminal, and from a parent that passes on what it got.
+_ONE_PRESS = 0.5
+
+
+@contextlib.contextmanager
+def signals_as_interrupts() -> Generator[None]:
+    """Make SIGTERM and a closed terminal what Ctrl-C is: a KeyboardInterrupt."""
+    last = float("-inf")
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last > _ONE_PRESS:
+            last = now
+            raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
