@@ -33,8 +33,8 @@ import json, sys
 from pathlib import Path
 from headway.embedded import Services
 with Services(data=Path(sys.argv[1])).running(set(sys.argv[2:])) as environment:
-    print(json.dumps(environment), flush=True)
     try:
+        print(json.dumps(environment), flush=True)
         sys.stdin.read()
     except KeyboardInterrupt:
         import redis
