@@ -14,7 +14,8 @@ from headway.dashboard import Fact, Options, Panel, read_users
 from headway.errors import ConfigurationError
 from headway.settings import Settings
 from queues import app
-from tasks import graph, runs
+from tasks import graph
+from tasks.brain import runs
 
 
 def create_app(host: str = "0.0.0.0") -> Flask:  # noqa: S104 - the strict assumption

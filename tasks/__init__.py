@@ -1,8 +1,8 @@
 """The second brain: what this application does in the background.
 
-Each file is one subject. A document comes in by `ingest`, is parsed by `files` or
-`packages`, cut by `chunks`, kept by `store`, given vectors by `embed` and neighbours
-by `graph`; `search` answers from it, `agents` compares and summarises.
+Each file is one subject: a document is found and read by `ingest` with `files`, given
+vectors by `embed` and neighbours by `graph`; `agents` compares and summarises, and
+`schedules` says what runs by itself. What they work with is in `brain`.
 """
 
 from __future__ import annotations

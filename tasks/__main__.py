@@ -20,13 +20,14 @@ from headway.cli.formation import Formation
 from headway.cli.interrupts import signals_as_interrupts
 from headway.errors import ConfigurationError, HeadwayError
 from headway.settings import Settings
-from tasks import graph, house, runs, sources
+from tasks import graph
+from tasks.brain import house, runs, sources
+from tasks.brain.folder import FolderError
+from tasks.brain.progress import Progress
+from tasks.brain.search import Passage, search
+from tasks.brain.watch import Watch
 from tasks.embed import check
-from tasks.folder import FolderError
 from tasks.ingest import ingest
-from tasks.progress import Progress
-from tasks.search import Passage, search
-from tasks.watch import Watch
 
 ALL = {"redis", "postgres", "bolt"}
 SAMPLES = (

@@ -2,8 +2,8 @@
 
 Offline it is honest about its means: it extracts, word for word, the sentences that
 carry most of the question and of what the passages have in common. With a language
-model at hand (`tasks.chat`) that one writes the summary; the sentences remain, so that
-a reader can check it.
+model at hand (`tasks.brain.chat`) that one writes the summary; the sentences remain,
+so that a reader can check it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from datetime import timedelta
 from itertools import islice
 
 from headway import Retry, exponential
-from tasks import chat, task
-from tasks.search import Passage, rank
-from tasks.text import sentences, spelled, words
-from tasks.trouble import PASSING
+from tasks import task
+from tasks.brain import chat
+from tasks.brain.search import Passage, rank
+from tasks.brain.text import sentences, spelled, words
+from tasks.brain.trouble import PASSING
 
 GATHERED, CITED, PER_DOCUMENT = 12, 5, 2
 TERMS = 8

@@ -13,8 +13,9 @@ from typing import Protocol, cast
 from headway import Retry, exponential
 from headway.errors import ConfigurationError
 from queues import app
-from tasks import lexical, store, task
-from tasks.trouble import PASSING, noted
+from tasks import task
+from tasks.brain import lexical, store
+from tasks.brain.trouble import PASSING, noted
 
 
 class Model(Protocol):
@@ -42,7 +43,7 @@ EMBEDDERS = {
 
 
 class LexicalHash:
-    """Hashed words; see `tasks.lexical` for what it cannot do."""
+    """Hashed words; see `tasks.brain.lexical` for what it cannot do."""
 
     def vectors(self, texts: Sequence[str]) -> Iterable[list[float]]:
         """Return a vector of length 1 for each text that has words."""
@@ -70,7 +71,7 @@ def check() -> None:
         ConfigurationError: there is none of that name, or it is not installed.
     """
     if chosen() == EMBEDDERS["minilm"]:
-        import_module("tasks.minilm").model_folder()
+        import_module("tasks.brain.minilm").model_folder()
 
 
 @cache
@@ -79,7 +80,7 @@ def model(name: str) -> Model:
     if name == lexical.NAME:
         return LexicalHash()
     # numpy, the tokenizer and 90 MB of weights are there only for those who ask.
-    return cast("Model", import_module("tasks.minilm").MiniLM())
+    return cast("Model", import_module("tasks.brain.minilm").MiniLM())
 
 
 @app.on_worker_start(queue="gpu")

@@ -20,7 +20,7 @@ from docx.opc.constants import RELATIONSHIP_TYPE
 from pypdf.errors import DependencyError, FileNotDecryptedError
 
 from headway.errors import HeadwayError
-from tasks.text import clean, without_pictures
+from tasks.brain.text import clean, without_pictures
 
 LIMIT = 50 * 1024 * 1024
 #: How much larger than the limit a packed file may become: a bomb is refused.

@@ -20,8 +20,9 @@ from neo4j.exceptions import ConstraintError, TransientError
 
 from headway import Retry, exponential
 from headway.errors import ConfigurationError
-from tasks import addresses, store, task
-from tasks.trouble import PASSING, noted
+from tasks import task
+from tasks.brain import addresses, store
+from tasks.brain.trouble import PASSING, noted
 
 DATABASE = "neo4j"
 ATTEMPTS = 12

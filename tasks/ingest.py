@@ -18,12 +18,13 @@ from uuid import uuid4
 
 from headway import Message, Retry, current_job, exponential
 from queues import app
-from tasks import graph, runs, sources, store, task
-from tasks.database import connection
+from tasks import graph, task
+from tasks.brain import runs, sources, store
+from tasks.brain.database import connection
+from tasks.brain.trouble import PASSING
 from tasks.embed import chosen, embed
 from tasks.files import FileError
 from tasks.graph import link
-from tasks.trouble import PASSING
 
 #: So many documents are noted and enqueued in one go.
 BATCH = 200

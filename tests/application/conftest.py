@@ -15,7 +15,8 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
 from headway.embedded import Services
-from tasks import database, graph
+from tasks import graph
+from tasks.brain import database
 
 NAMES = ("REDIS_URL", "DATABASE_URL", "NEO4J_URI", "NEO4J_USERNAME", "NEO4J_PASSWORD")
 

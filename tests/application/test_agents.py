@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from headway.retry import retry_after
-from tasks import chat
 from tasks.agents import EXTRACTIVE, compare, research
+from tasks.brain import chat
+from tasks.brain.search import Passage
 from tasks.ingest import ingest
-from tasks.search import Passage
 
 pytestmark = pytest.mark.usefixtures("brain")
 

@@ -10,10 +10,11 @@ import redis
 from rq import Queue
 from rq.registry import FailedJobRegistry
 
-from tasks import graph, runs, store
-from tasks.database import connection
+from tasks import graph
+from tasks.brain import runs, store
+from tasks.brain.database import connection
+from tasks.brain.folder import FolderError
 from tasks.embed import embed
-from tasks.folder import FolderError
 from tasks.graph import link
 from tasks.ingest import ingest, read, resume
 

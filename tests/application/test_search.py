@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks import runs, search, store
+from tasks.brain import runs, search, store
 from tasks.ingest import ingest
 
 pytestmark = pytest.mark.usefixtures("brain")

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tasks import addresses, folder, packages, sources
+from tasks.brain import addresses, folder, packages, sources
 from tasks.files import FileError
 
 

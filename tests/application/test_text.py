@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from tasks import lexical
-from tasks.chunks import LENGTH, chunk
-from tasks.text import sentences, spelled, words
+from tasks.brain import lexical
+from tasks.brain.chunks import LENGTH, chunk
+from tasks.brain.text import sentences, spelled, words
 
 
 def cosine(one: str, other: str) -> float:
@@ -71,7 +71,7 @@ def test_texts_that_share_words_are_nearer_than_strangers():
 
 
 def test_a_vector_is_the_same_in_every_process():
-    program = "from tasks import lexical; print(sum(lexical.vector('owls hunt')))"
+    program = "from tasks.brain import lexical; print(sum(lexical.vector('owls hunt')))"
     sums = {
         subprocess.run(
             [sys.executable, "-c", program],

@@ -6,9 +6,9 @@ import pytest
 import redis
 
 from headway.testing import MovedClock
-from tasks import runs
+from tasks.brain import runs
+from tasks.brain.watch import RESUMES, StalledError, Watch
 from tasks.ingest import ingest
-from tasks.watch import RESUMES, StalledError, Watch
 
 pytestmark = pytest.mark.usefixtures("brain")
 

@@ -15,8 +15,8 @@ from importlib.metadata import Distribution, PackageNotFoundError, distributions
 from importlib.metadata import distribution as distribution_of
 from pathlib import Path, PurePosixPath
 
+from tasks.brain.text import clean, without_pictures
 from tasks.files import FileError, Text, links_of, people
-from tasks.text import clean, without_pictures
 
 SCHEME = "package:"
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -18,9 +18,9 @@ from headway.clock import Clock, SystemClock
 from headway.errors import HeadwayError
 from headway.observe import queues, workers
 from queues import app
-from tasks import runs
+from tasks.brain import runs
+from tasks.brain.trouble import PASSING
 from tasks.ingest import ingest, resume
-from tasks.trouble import PASSING
 
 POLL = 0.1
 AWAY: tuple[type[Exception], ...] = (*PASSING, RedisError)

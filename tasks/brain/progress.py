@@ -9,7 +9,7 @@ from typing import Self
 
 import click
 
-from tasks.runs import Run
+from tasks.brain.runs import Run
 
 WIDTH = 36
 #: Seconds between two lines where there is no terminal.

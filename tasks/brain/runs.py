@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.database import Connection, connection
+from tasks.brain.database import Connection, connection
 
 #: Older runs are dropped, with their rows.
 KEPT = 50

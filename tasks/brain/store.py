@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tasks.chunks import chunk
-from tasks.database import SCHEMA_LOCK, Connection, connection
+from tasks.brain.chunks import chunk
+from tasks.brain.database import SCHEMA_LOCK, Connection, connection
 from tasks.files import Text
 
 NEW, CHANGED, UNCHANGED = "new", "changed", "unchanged"

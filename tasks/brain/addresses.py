@@ -12,7 +12,7 @@ from pathlib import Path
 from posixpath import dirname, normpath
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from tasks.packages import SCHEME, normal
+from tasks.brain.packages import SCHEME, normal
 
 INDEX = re.compile(r"^/(?:project|pypi)/([A-Za-z0-9._-]+)")
 INDEX_HOSTS = frozenset({"pypi.org", "pypi.python.org"})

@@ -24,9 +24,10 @@ from headway.cli.servers import unnamed_servers
 from headway.embedded import Services
 from headway.errors import ConfigurationError
 from headway.settings import Settings
-from tasks import database, graph
+from tasks import graph
+from tasks.brain import database
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 #: What a worker needs, beyond its own grace, to hand back what it could not finish.
 SPARE = timedelta(seconds=5)
 LONGEST_TEST = 5

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headway.errors import HeadwayError
-from tasks import addresses
+from tasks.brain import addresses
 from tasks.files import READERS
 
 CACHES = frozenset({"__pycache__", "node_modules", "venv", "site-packages", "build"})

@@ -11,10 +11,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tasks import graph, store
-from tasks.database import Connection, connection
+from tasks import graph
+from tasks.brain import store
+from tasks.brain.database import Connection, connection
+from tasks.brain.text import clean
 from tasks.embed import EMBEDDERS, Embedder, chosen, model
-from tasks.text import clean
 
 CANDIDATES = 200
 NEAREST = 60

@@ -12,7 +12,7 @@ from collections import Counter
 from functools import lru_cache
 from zlib import crc32
 
-from tasks.text import words
+from tasks.brain.text import words
 
 NAME = "lexical-hash-256"
 DIMENSIONS = 256

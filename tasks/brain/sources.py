@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks import addresses, files, folder, packages
+from tasks import files
+from tasks.brain import addresses, folder, packages
 
 #: The source of what `ingest(None)` reads.
 PACKAGES = "installed packages"

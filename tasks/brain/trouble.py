@@ -11,7 +11,7 @@ import redis.exceptions
 from neo4j.exceptions import DriverError, TransientError
 
 from headway.errors import EnqueueError
-from tasks import store
+from tasks.brain import store
 
 #: A server was away or busy: trying again later is all it takes.
 PASSING: tuple[type[Exception], ...] = (
