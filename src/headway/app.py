@@ -14,7 +14,7 @@ from headway import backends
 from headway.attempt import Attempt
 from headway.backend import Backend
 from headway.clock import Clock, SystemClock
-from headway.errors import ConfigurationError, DuplicateJobError
+from headway.errors import ConfigurationError, DuplicateJobError, HeadwayError
 from headway.events import Events, JobEnqueued, Subscriber
 from headway.job import Job
 from headway.message import Envelope, Message, seal
@@ -150,7 +150,7 @@ class App:
         if isinstance(function, DefinedTask):
             return cast("DefinedTask[P, R]", function)
         task = self._plain_task(function)
-        if task.name not in self.registry.names() and not self._importable(task.name):
+        if task.name not in self.registry.names() and not self._importable(function):
             raise ConfigurationError(
                 f"{task.name}: workers run functions of "
                 f"{', '.join(self.registry.packages)} only; move it there, or decorate "
@@ -238,7 +238,9 @@ class App:
                     messages[place].signature.read_result,
                     receipt.duplicate,
                 )
-        return [jobs[place] for place in range(len(messages))]
+        sent = [jobs[place] for place in range(len(messages))]
+        self._refuse_duplicates(sealed, sent)  # last: the others are sent, and told of
+        return sent
 
     def _sealed(self, message: Message[Any]) -> Envelope:
         queue = self._queue_of(message)
@@ -262,12 +264,6 @@ class App:
         return places
 
     def _tell(self, envelope: Envelope, job_id: str, duplicate: bool) -> None:
-        unique = envelope.unique
-        if duplicate and unique and unique.on_duplicate == "raise":
-            raise DuplicateJobError(
-                f"{envelope.task}: job {job_id} holds the unique key {unique.key!r}; "
-                "wait for its end, or ask for its handle: on_duplicate='existing'"
-            )
         self.events.emit(
             JobEnqueued(
                 job_id=job_id,
@@ -277,16 +273,31 @@ class App:
             )
         )
 
+    def _refuse_duplicates(
+        self, sealed: Sequence[Envelope], sent: Sequence[Job[Any]]
+    ) -> None:
+        for envelope, job in zip(sealed, sent, strict=True):
+            unique = envelope.unique
+            # A job in the way of itself was sent twice by a client that reconnected.
+            other = job.duplicate and job.id != envelope.id
+            if other and unique and unique.on_duplicate == "raise":
+                raise DuplicateJobError(
+                    f"{envelope.task}: job {job.id} holds the unique key "
+                    f"{unique.key!r}; wait for its end, or ask for its handle: "
+                    "on_duplicate='existing'"
+                )
+
     def _refuse_unreachable(self, name: str) -> None:
-        if "<locals>" in name or name.startswith("__main__."):
+        # "<locals>", "<lambda>"
+        if "<" in name or name.startswith("__main__."):
             raise ConfigurationError(
                 f"{name} cannot be sent: a worker could not import it. Define the "
                 "function at the top level of a module that is not started as a script"
             )
 
-    def _importable(self, name: str) -> bool:
-        packages = self.registry.packages
-        return any(name.startswith(f"{package}.") for package in packages)
+    def _importable(self, function: Callable[..., Any]) -> bool:
+        at_top_level = "." not in function.__qualname__
+        return at_top_level and self.registry.covers(function.__module__)
 
     # Engines
 
@@ -305,7 +316,8 @@ class App:
                 resolve=self.registry.resolve,
                 redis_url=self._redis_url,
             )
-            self._backends[engine] = backends.create(engine, context)
+            # Two threads may come here at once, and must get the same one.
+            self._backends.setdefault(engine, backends.create(engine, context))
         return self._backends[engine]
 
     @contextlib.contextmanager
@@ -352,6 +364,13 @@ def load_app(path: str) -> App:
             f"HEADWAY_APP={path!r}: {module_name} cannot be imported from "
             f"{sys.path[0] or '.'}: {error}. Start in the folder that holds it, or set "
             "HEADWAY_APP=module:attribute"
+        ) from error
+    except HeadwayError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"HEADWAY_APP={path!r}: importing {module_name} raises "
+            f"{type(error).__name__}: {error}"
         ) from error
     found = getattr(module, attribute, None)
     if not isinstance(found, App):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -119,7 +121,7 @@ class Attempt:
         )
         try:
             returned = delivery.task.function(*args, **kwargs)
-            return asyncio.run(returned) if inspect.iscoroutine(returned) else returned
+            return _awaited(returned) if inspect.iscoroutine(returned) else returned
         except delivery.timeouts as error:
             raise TaskTimeoutError(f"{delivery.task.name}: {error}") from error
         finally:
@@ -151,6 +153,17 @@ class Attempt:
                 self.events.emit(JobFailed(**about, error=error_line(error)))
             case _:
                 assert_never(outcome)
+
+
+def _awaited(coroutine: Coroutine[Any, Any, object]) -> object:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    # A test that runs jobs inline in a loop of its own: that loop has to wait.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        context = contextvars.copy_context()
+        return thread.submit(context.run, asyncio.run, coroutine).result()
 
 
 def error_line(error: BaseException, longest: int = 500) -> str:

@@ -15,11 +15,14 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import math
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -31,6 +34,9 @@ _ABSTRACT = (
     collections.abc.Iterable,
     collections.abc.Collection,
 )
+
+
+NO_NAN = "JSON has no NaN and no infinity: send None or a text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +120,11 @@ class Signature:
                 f"return annotation: {error}"
             ) from error
 
+    def named(self, arguments: Arguments) -> dict[str, object]:
+        """Return the arguments by parameter, however the call was spelled."""
+        bound = self._signature.bind(*arguments.args, **arguments.kwargs)
+        return dict(bound.arguments)
+
     def _places(
         self, args: Sequence[object], kwargs: Mapping[str, object]
     ) -> list[tuple[str, Any]]:
@@ -136,8 +147,13 @@ class Signature:
         for index in range(len(args)):
             parameter = positional[min(index, len(positional) - 1)]
             places.append((parameter.name, hints.get(parameter.name, Any)))
+        by_name = {
+            p.name
+            for p in parameters.values()
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        }
         for key in kwargs:
-            owner = key if key in parameters else rest.name if rest else key
+            owner = key if key in by_name else rest.name if rest else key
             places.append((key, hints.get(owner, Any)))
         return places
 
@@ -160,8 +176,9 @@ class Signature:
             written = msgspec.json.encode(value, enc_hook=_encode)
             arrived = msgspec.json.decode(written, type=annotation, dec_hook=_decode)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            reason = NO_NAN if _is_no_number(value) else error
             raise ArgumentError(
-                f"{self._name}({name}={_shown(value)}) cannot be sent: {error}"
+                f"{self._name}({name}={_shown(value)}) cannot be sent: {reason}"
             ) from error
         if not _same(value, arrived, annotation):
             raise ArgumentError(
@@ -196,6 +213,8 @@ def _encode(value: object) -> object:
 def _decode(kind: Any, value: Any) -> Any:  # noqa: ANN401 - msgspec's hook
     if isinstance(kind, type) and issubclass(kind, PurePath):
         return kind(value)
+    if kind is object:  # as good as Any
+        return value
     if hasattr(kind, "model_validate"):
         return kind.model_validate(value)
     raise TypeError(f"{_named(kind)} cannot be made from JSON")
@@ -204,11 +223,22 @@ def _decode(kind: Any, value: Any) -> Any:  # noqa: ANN401 - msgspec's hook
 def _same(sent: object, arrived: object, annotation: object) -> bool:
     if typing.get_origin(annotation) in _ABSTRACT and isinstance(sent, tuple):
         sent = list(sent)
+    if _is_aware(sent) and _is_aware(arrived):
+        # In an hour that a zone repeats, Python calls no time of another zone equal.
+        sent, arrived = sent.astimezone(UTC), arrived.astimezone(UTC)
     # True == 1 and 1.0 == 1 in Python, but neither pair means the same to a task.
     kinds = (bool, type(None))
     if isinstance(sent, kinds) is not isinstance(arrived, kinds):
         return False
     return bool(sent == arrived)
+
+
+def _is_aware(value: object) -> TypeGuard[datetime]:
+    return isinstance(value, datetime) and value.tzinfo is not None
+
+
+def _is_no_number(value: object) -> bool:
+    return isinstance(value, float | Decimal) and not math.isfinite(value)
 
 
 def _shown(value: object, longest: int = 80) -> str:
@@ -223,8 +253,8 @@ def _named(annotation: object) -> str:
 
 
 def _way_out(name: str, annotation: object, value: object) -> str:
-    if isinstance(value, float):
-        return "JSON has no NaN and no infinity: send None or a text"
+    if _is_no_number(value):
+        return NO_NAN
     return (
         f"Its annotation ({_named(annotation)}) does not say enough to restore it: "
         f"write the exact type, as `{name}: {_type_of(value)}`"

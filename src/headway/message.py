@@ -108,7 +108,7 @@ def _unique(unique: bool | str | Unique | None, message: Message[Any]) -> Unique
 
 def _key_of(message: Message[Any]) -> str:
     """Return a key that the same call, and only it, has again."""
-    call = [message.arguments.args, dict(sorted(message.arguments.kwargs.items()))]
+    call = message.signature.named(message.arguments)
     digest = hashlib.sha256(json.dumps(call, sort_keys=True).encode()).hexdigest()
     return f"{message.task}:{digest[:32]}"
 

@@ -32,14 +32,14 @@ class Unique:
         """Refuse what could not have been meant.
 
         Raises:
-            ConfigurationError: an empty key, or a time to live that is not positive.
+            ConfigurationError: naming the field, its value and what is expected.
         """
-        if self.key == "":
-            raise ConfigurationError("Unique(key=''): expected a text, or None")
-        if self.ttl <= timedelta(0):
-            raise ConfigurationError(
-                f"Unique(ttl={self.ttl}): expected more than nothing"
-            )
+        for name, (expected, fits) in _EXPECTED_OF_UNIQUE.items():
+            value = getattr(self, name)
+            if not fits(value):
+                raise ConfigurationError(
+                    f"Unique({name}={value!r}): expected {expected}"
+                )
 
 
 class Options(TypedDict, total=False):
@@ -116,6 +116,16 @@ def _is_text(value: object) -> bool:
 
 _AWARE = "an aware datetime, as datetime(2030, 1, 31, 9, 0, tzinfo=ZoneInfo('UTC'))"
 _SPAN = "a positive timedelta, as timedelta(minutes=5)"
+
+_EXPECTED_OF_UNIQUE: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "key": ("a text, or None", lambda v: v is None or _is_text(v)),
+    "ttl": (_SPAN, _is_span),
+    "until": ("'end' or 'ttl'", lambda v: v in ("end", "ttl")),
+    "on_duplicate": (
+        "'existing' or 'raise'",
+        lambda v: v in ("existing", "raise"),
+    ),
+}
 
 _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "queue": ("the name of a queue, as 'low'", _is_text),

@@ -55,7 +55,7 @@ class Registry:
         if name in self._tasks:
             return self._tasks[name]
         module_name, _, attribute = name.rpartition(".")
-        if not self._is_ours(module_name):
+        if not self.covers(module_name):
             raise TaskNotAllowedError(
                 f"{name!r} may not run: it is neither registered nor a function of "
                 f"the tasks package ({', '.join(self.packages)}). It was not imported"
@@ -82,8 +82,9 @@ class Registry:
                 _try_import(module_name, failed)
         return failed
 
-    def _is_ours(self, module_name: str) -> bool:
-        return any(
+    def covers(self, module_name: str) -> bool:
+        """Tell whether a module belongs to the packages; `python -m` ones do not."""
+        return not module_name.endswith(".__main__") and any(
             module_name == package or module_name.startswith(f"{package}.")
             for package in self.packages
         )
@@ -125,3 +126,5 @@ def _try_import(module_name: str, failed: dict[str, Exception]) -> None:
         importlib.import_module(module_name)
     except Exception as error:  # noqa: BLE001 - one broken module spoils no other
         failed[module_name] = error
+    except SystemExit as error:  # a script that lies among the tasks
+        failed[module_name] = UnknownTaskError(f"it exits with {error.code!r}")

@@ -105,10 +105,15 @@ class Retry:
         Raises:
             ConfigurationError: naming the field, its value and what is expected.
         """
-        if self.attempts < 1:
+        if type(self.attempts) is not int or self.attempts < 1:
             raise ConfigurationError(
-                f"Retry(attempts={self.attempts}): expected 1 or more, "
-                "the first run included"
+                f"Retry(attempts={self.attempts!r}): expected a whole number of 1 or "
+                "more, the first run included"
+            )
+        if not isinstance(self.backoff, Backoff):
+            raise ConfigurationError(
+                f"Retry(backoff={self.backoff!r}): expected exponential(...) or "
+                "fixed(timedelta(...))"
             )
         for name, kinds in (("on", self.on), ("never", self.never)):
             if not isinstance(kinds, tuple) or not all(map(_is_kind, kinds)):
@@ -184,15 +189,16 @@ def _as_wait(asked: object, now: datetime) -> timedelta | None:
         asked = _as_number_or_date(asked.strip())
     if isinstance(asked, datetime):
         return asked - (now if asked.tzinfo else now.replace(tzinfo=None))
-    if isinstance(asked, int | float) and math.isfinite(asked):
-        return timedelta(seconds=min(asked, 1e9))
+    if isinstance(asked, int) or (isinstance(asked, float) and math.isfinite(asked)):
+        # As a number first: a timedelta cannot hold what a server may send.
+        return timedelta(seconds=max(min(asked, 1e9), 0))
     return asked if isinstance(asked, timedelta) else None
 
 
 def _as_number_or_date(text: str) -> int | datetime | None:
     try:
         return int(text) if text.isdecimal() else parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None  # a server's nonsense must not change how a job ends
 
 

@@ -103,7 +103,18 @@ def declared(app: App) -> Sequence[Schedule]:
     """Return the schedules that the tasks packages declare in `schedules.py`."""
     found: list[Schedule] = []
     for package in app.registry.packages:
-        name = f"{package}.schedules"
-        if importlib.util.find_spec(name):
-            found += getattr(importlib.import_module(name), "schedules", [])
+        found += _declared_in(package)
     return found
+
+
+def _declared_in(package: str) -> Sequence[Schedule]:
+    name = f"{package}.schedules"
+    try:
+        is_package = hasattr(importlib.import_module(package), "__path__")
+        if not is_package or importlib.util.find_spec(name) is None:
+            return []
+        declared: Sequence[Schedule] = importlib.import_module(name).schedules
+    except Exception:  # delayed jobs must be sent all the same
+        log.exception("%s does not import: nothing of it will be sent", name)
+        return []
+    return declared

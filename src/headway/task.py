@@ -106,7 +106,7 @@ class DefinedTask(Generic[P, R]):
         Raises:
             ConfigurationError: an option is unknown or its value cannot be used.
         """
-        merged: Options = {**self.options, **options}
+        merged: Options = {**self._kept(options), **options}
         return type(self)(
             self.function,
             name=self.name,
@@ -114,6 +114,14 @@ class DefinedTask(Generic[P, R]):
             host=self._host,
             defined=self.defined,
         )
+
+    def _kept(self, options: Options) -> Options:
+        """Return the options that stay: a new `at` takes a `delay` back, and so on."""
+        if "at" in options or "delay" in options:
+            begin = {"at", "delay"}
+            kept = {k: v for k, v in self.options.items() if k not in begin}
+            return cast("Options", kept)
+        return self.options
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"

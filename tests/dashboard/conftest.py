@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -27,21 +26,10 @@ Worker = Callable[..., AbstractContextManager[subprocess.Popen[bytes]]]
 Served = Callable[[Flask], AbstractContextManager[str]]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Iterator[ValkeyServer]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    folder = str(tmp_path_factory.mktemp("valkey"))
-    server = ValkeyServer(port=port, data_dir=folder)
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def redis(server) -> Iterator[Redis]:
+def redis(valkey_server) -> Iterator[Redis]:
     """A client of our own server, emptied."""
-    with Redis.from_url(server.connection_url) as client:
+    with Redis.from_url(valkey_server.connection_url) as client:
         client.flushdb()
         yield client
 
@@ -65,9 +53,9 @@ def client(app) -> FlaskClient:
 
 
 @pytest.fixture
-def worker(server) -> Worker:
+def worker(valkey_server) -> Worker:
     """Start a real worker with these arguments."""
-    return lambda *arguments: _worker(server, *arguments)
+    return lambda *arguments: _worker(valkey_server, *arguments)
 
 
 @pytest.fixture

@@ -205,7 +205,7 @@ class _Unescaped(PackageLoader):
         return source.replace("<script", '<script nonce="{{ csp_nonce }}"'), path, fresh
 
 
-def test_a_person_signs_in_and_requeues_a_failed_job(  # noqa: PLR0917 - fixtures
+def test_a_person_signs_in_and_requeues_a_failed_job(
     redis, queue, work, worker, context, served, tmp_path
 ):
     wanted = tmp_path / "wanted"

@@ -40,9 +40,9 @@ def test_a_host_that_is_not_ours_is_named(app):
         serve(app, host="192.0.2.1", port=free_port())
 
 
-def test_sigterm_ends_it_cleanly(server):
+def test_sigterm_ends_it_cleanly(valkey):
     port = free_port()
-    command = [sys.executable, "-c", SERVE, server.connection_url, str(port)]
+    command = [sys.executable, "-c", SERVE, valkey, str(port)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment

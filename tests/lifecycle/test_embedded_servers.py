@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 from threading import Event
@@ -22,15 +23,18 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from headway import App, Queue
 from headway.embedded import Services
 from headway.embedded.process import born
 from headway.errors import EmbeddedServerError
+from headway.settings import REDIS_NAMES
 
 ALL = {"redis", "postgres", "bolt"}
 
 OWNER = """
 import json, sys
 from pathlib import Path
+from headway import App, Queue
 from headway.embedded import Services
 with Services(data=Path(sys.argv[1])).running(set(sys.argv[2:])) as environment:
     try:
@@ -410,6 +414,16 @@ def test_one_that_needs_more_owns_only_what_it_added(data):
             write_postgres(inner, "precious")
         assert services.found() == outer
         write_redis(outer, "precious")
+
+
+def test_code_that_enqueues_finds_the_server_of_its_folder(data, monkeypatch):
+    for name in REDIS_NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HEADWAY_DATA", str(data))
+    app = App(queues=[Queue("default")], tasks="textwrap")
+    with Services(data=data).running({"redis"}):
+        assert app.queues[0].enqueue(textwrap.dedent, " x").status == "queued"
+        app.close()
 
 
 def test_control_c_leaves_the_servers_up_until_their_owner_is_done(data):

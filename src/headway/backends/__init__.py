@@ -52,6 +52,15 @@ def create(engine: str, context: Context) -> Backend:
             )
 
 
+def development_redis(settings: Settings) -> str | None:
+    """Return the address of a server that `headway up` runs in this folder."""
+    if not (settings.data / "services.json").exists():
+        return None
+    from headway.embedded import Services  # an extra: only where its record lies
+
+    return Services(data=settings.data).found().get("REDIS_URL")
+
+
 def delivered(
     attempt: Attempt,
     task: DefinedTask[Any, Any],

@@ -13,7 +13,7 @@ from typing import assert_never
 from headway.attempt import Attempt, Delivery, error_line
 from headway.backend import Capability, Receipt
 from headway.backends import Context
-from headway.errors import JobNotFoundError, JobStateError
+from headway.errors import CapabilityError, JobNotFoundError, JobStateError
 from headway.job import JobInfo, JobStatus, Progress
 from headway.message import Envelope
 from headway.outcome import Failed, Outcome, Retried, Succeeded
@@ -163,7 +163,7 @@ class MemoryBackend:
         now = self._context.clock.now()
         match outcome:
             case Succeeded(result=result):
-                self._set(record, status=JobStatus.FINISHED, result=result)
+                self._set(record, status=JobStatus.FINISHED, result=result, error=None)
             case Retried(error=error, delay=delay):
                 record.failures += 1
                 self._remember(record, error)
@@ -215,10 +215,16 @@ class MemoryBackend:
     def wait(self, job_id: str, timeout: float | None) -> JobInfo:
         """Return a snapshot once the job ended, or when the seconds are over.
 
+        Without seconds it runs what is due, as a worker would, and does not wait: in
+        one process nobody else might.
+
         Raises:
             JobNotFoundError: there is no such job.
         """
         record = self._record(job_id)
+        if timeout is None:
+            self.drain()
+            return record.info
         with self._changed:
             self._changed.wait_for(lambda: record.info.status.is_final, timeout)
             return record.info
@@ -238,10 +244,15 @@ class MemoryBackend:
 
         Raises:
             JobNotFoundError: there is no such job.
+            CapabilityError: it runs: this engine cannot stop it.
         """
         record = self._record(job_id)
         with self._changed:
-            if record.info.status not in (JobStatus.QUEUED, JobStatus.SCHEDULED):
+            if record.info.status is JobStatus.STARTED:
+                raise CapabilityError(
+                    f"job {job_id} runs, and the memory engine cannot stop it"
+                )
+            if record.info.status.is_final:
                 return False
             self._take_from_queue(record)
             self._set(record, status=JobStatus.CANCELED, due=None)
@@ -262,9 +273,13 @@ class MemoryBackend:
                 f"job {job_id} is {status}: only a failed, stopped or canceled job "
                 "can be requeued"
             )
-        record.failures = 0
-        self._set(record, status=JobStatus.QUEUED, ended_at=None, error=None)
-        self._push(record.envelope)
+        with self._changed:
+            record.failures = 0
+            record.envelope = replace(record.envelope, expires_at=None)
+            self._set(record, status=JobStatus.QUEUED, attempt=0)
+            self._set(record, enqueued_at=self._context.clock.now())
+            self._set(record, started_at=None, ended_at=None)
+            self._push(record.envelope)
 
     def delete(self, job_id: str) -> None:
         """Forget a job and its result.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Generator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
 from headway.backend import Capability, Receipt
-from headway.backends import Context
+from headway.backends import Context, development_redis
 from headway.errors import (
     ConfigurationError,
     EnqueueError,
@@ -59,7 +60,9 @@ class RQBackend:
         Raises:
             ConfigurationError: nothing names a Redis.
         """
-        url = self._context.redis_url or self._context.settings.redis_url
+        settings = self._context.settings
+        named = self._context.redis_url or settings.redis_url
+        url = named or development_redis(settings)
         if url is None:
             raise ConfigurationError(NO_REDIS)
         return wire_client.connect(url)
@@ -105,7 +108,7 @@ class RQBackend:
                 envelope.id,
                 queue,
                 _how(envelope),
-                int(unique.ttl.total_seconds() * 1000) if unique else 0,
+                _milliseconds(unique.ttl) if unique else 0,
                 unique.until if unique else "end",
                 2 * len(fields),
                 *(item for field in fields.items() for item in field),
@@ -181,7 +184,7 @@ class RQBackend:
         answer = self._scripts.cancel(
             self.client, [keys.job(job_id), *places], [job_id]
         ).decode()
-        if answer == "canceled" and not info.status.is_final:
+        if answer == "done":
             self._unlock(job_id)
             return True
         if answer == "started":
@@ -204,13 +207,19 @@ class RQBackend:
         answer = self._scripts.requeue(
             self.client,
             [keys.job(job_id), *(name(queue) for name in names), keys.QUEUES],
-            [job_id, now],
+            [job_id, now, self._meta_without_expiry(job_id)],
         ).decode()
-        if answer != "queued":
+        if answer != "done":
             raise JobStateError(
                 f"job {job_id} is {answer or 'gone'}: only a failed, stopped or "
                 "canceled job can be requeued"
             )
+
+    def _meta_without_expiry(self, job_id: str) -> str:
+        """Return the meta of a job that expired as it is to be: a person wants it."""
+        meta = job_hash.json_object(self.client.hget(keys.job(job_id), "meta"))
+        expired = job_hash.extras_of(meta).pop("expires_at", None)
+        return json.dumps(meta) if expired else ""
 
     def delete(self, job_id: str) -> None:
         """Forget a job and its result.
@@ -246,6 +255,11 @@ class RQBackend:
         meta = self.client.hget(keys.job(job_id), "meta")
         if unique := job_hash.extras_of(job_hash.json_object(meta)).get("unique"):
             self._scripts.unlock(self.client, [unique], [job_id])
+
+
+def _milliseconds(ttl: timedelta) -> int:
+    # Redis refuses a time to live of nothing, in the middle of the script.
+    return max(1, ttl // timedelta(milliseconds=1))
 
 
 def _how(envelope: Envelope) -> str | float:

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 import click
+from redis.exceptions import RedisError
 
 from headway.errors import HeadwayError
 
@@ -43,6 +44,8 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except HeadwayError as error:
             raise _Refusal(str(error)) from error
+        except RedisError as error:
+            raise _Refusal(f"Redis does not do as asked: {error}") from error
 
 
 @click.group(cls=_Commands)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -36,7 +36,6 @@ def dashboard(*, host: str | None, port: int | None, view: str) -> None:
     from headway.dashboard import serve  # an extra
 
     host = host or settings.dashboard_host
-
     made, port = _made(app, view, host), port or settings.port
     click.echo(f"open http://{host}:{port}    (Ctrl-C stops it)")
     serve(made, host=host, port=port)
@@ -46,11 +45,10 @@ def _made(app: App, view: str, host: str) -> Flask:
     module_name, _, function = view.partition(":")
     if view == OWN and importlib.util.find_spec(module_name) is None:
         return _plain(app, host)
-    made = getattr(importlib.import_module(module_name), function, None)
+    made: Any = getattr(importlib.import_module(module_name), function, None)
     if not callable(made):
         raise ConfigurationError(f"--view {view}: {module_name} has no {function}()")
-    flask_app: Flask = made(host=host)
-    return flask_app
+    return cast("Flask", made(host=host))
 
 
 def _plain(app: App, host: str) -> Flask:

@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 
 import click
 
 from headway.app import App
 from headway.cli.environment import prepare, the_app
-from headway.errors import HeadwayError
-from headway.job import JobInfo
+from headway.errors import HeadwayError, JobStateError
+from headway.job import JobInfo, JobStatus
 
 #: What one command looks at, at most.
 MOST = 10_000
@@ -30,7 +31,13 @@ def _selection(command: click.decorators.FC) -> click.decorators.FC:
 
 @failed.command("list")
 @click.option("--queue", help="Only of this queue.")
-@click.option("--limit", default=50, show_default=True, help="How many, latest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MOST),
+    default=50,
+    show_default=True,
+    help="How many, latest first.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
 def list_(app: App, *, queue: str | None, limit: int, as_json: bool) -> None:
@@ -61,7 +68,16 @@ def delete(
 ) -> None:
     """Forget failed jobs."""
     ids = _chosen(app, job_ids, queue, every=every)
-    _each(ids, lambda job_id: app.job(job_id).delete(), "deleted")
+    _each(ids, partial(_delete, app), "deleted")
+
+
+def _delete(app: App, job_id: str) -> None:
+    job = app.job(job_id)
+    if (status := job.status) not in (JobStatus.FAILED, JobStatus.STOPPED):
+        raise JobStateError(
+            f"job {job_id} is {status}: only failed jobs are forgotten here"
+        )
+    job.delete()
 
 
 def _failed(app: App, queue: str | None, limit: int) -> Iterator[JobInfo]:

@@ -163,7 +163,8 @@ def _settings() -> Iterator[str]:
     yield from _table("The reference application", OF_THE_APPLICATION)
     yield (
         "Without `REDIS_URL`, `headway up` and `scripts/run` start an embedded server, "
-        "and say so; the other commands use that server while it is up, or refuse.\n"
+        "and say so. The other commands, and code of yours that enqueues from the same "
+        "folder, use that server while it is up; otherwise they refuse.\n"
     )
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import secrets
+import socket
 
 import click
 
@@ -15,7 +18,7 @@ log = logging.getLogger("headway.worker")
 @click.command()
 @click.argument("queues", nargs=-1)
 @click.option("--burst", is_flag=True, help="Stop when the queues are empty.")
-@click.option("--name", help="A name of your own; a random one otherwise.")
+@click.option("--name", help="A name of your own; otherwise host and process id.")
 @click.option("--max-jobs", type=click.IntRange(1), help="Stop after that many jobs.")
 @click.option(
     "--with-scheduler",
@@ -41,9 +44,15 @@ def worker(
     url = settings.redis_url or ""
     wire_client.wait_until_up(url, say=log.warning)
     client = wire_client.connect(url, patience=wire_client.WORKER)
-    Worker(served, name=name, connection=client).work(
+    Worker(served, name=name or _own_name(), connection=client).work(
         burst=burst,
         max_jobs=max_jobs,
         with_scheduler=with_scheduler,
         logging_level=None,
     )
+
+
+def _own_name() -> str:
+    """Return a name that says where the worker is, and that no other boot has had."""
+    host = socket.gethostname().partition(".")[0]
+    return f"{host}-{os.getpid()}-{secrets.token_hex(2)}"

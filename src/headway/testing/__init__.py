@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from headway.testing.clock import MovedClock
-from headway.testing.harness import Harness, testing
+from headway.testing.harness import Harness, in_memory
 
-__all__ = ["Harness", "MovedClock", "testing"]
+__all__ = ["Harness", "MovedClock", "in_memory"]

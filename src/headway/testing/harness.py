@@ -6,6 +6,7 @@ from typing import Any, ParamSpec, cast
 
 from headway.app import App
 from headway.backends.memory import MemoryBackend
+from headway.codec import Arguments
 from headway.errors import JobFailedError
 from headway.job import JobInfo, JobStatus
 from headway.testing.clock import MovedClock
@@ -36,8 +37,14 @@ class Harness:
             AssertionError: there is none or there are several; lists what there is.
         """
         wanted = self.app.task_of(task).message(*args, **kwargs)
-        call = (wanted.task, wanted.arguments.args, dict(wanted.arguments.kwargs))
-        found = [j for j in self.jobs if (j.task, j.args, j.kwargs) == call]
+        named = wanted.signature.named
+        call = named(wanted.arguments)
+        found = [
+            job
+            for job in self.jobs
+            if job.task == wanted.task
+            and named(Arguments(args=job.args, kwargs=job.kwargs)) == call
+        ]
         if len(found) == 1:
             return found[0]
         raise AssertionError(
@@ -62,11 +69,16 @@ class Harness:
     ) -> int:
         """Run what is due, and what that enqueues; return how many runs it took.
 
+        The application's queues are taken in their order of urgency.
+
         Raises:
             JobFailedError: a job failed for the last time; with its traceback.
+            UnknownQueueError: the application declares no such queue.
         """
+        names = [queue.name for queue in self.app.queues] if queues is None else queues
+        served = [self.app.queue(name).name for name in names]
         failed_before = {job.id for job in self._failed()}
-        runs = self._backend.drain(queues)
+        runs = self._backend.drain(served)
         if raise_failures:
             self._raise_first([j for j in self._failed() if j.id not in failed_before])
         return runs
@@ -100,7 +112,7 @@ class Harness:
 
 
 @contextlib.contextmanager
-def testing(app: App) -> Generator[Harness]:
+def in_memory(app: App) -> Generator[Harness]:
     """Serve an application from memory for a while; its own engine is not touched."""
     saved, clock = app.clock, MovedClock()
     app.clock = clock

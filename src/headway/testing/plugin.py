@@ -24,9 +24,9 @@ def headway_app() -> App:
 @pytest.fixture
 def headway_jobs(headway_app: App) -> Iterator[Harness]:
     """Jobs kept in memory: look at them, then `drain()`."""
-    from headway.testing import testing
+    from headway.testing import in_memory
 
-    with testing(headway_app) as harness:
+    with in_memory(headway_app) as harness:
         yield harness
 
 

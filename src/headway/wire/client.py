@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,18 +18,46 @@ from headway.settings import without_password
 #: The longest pause between two attempts to reach Redis, in seconds.
 LONGEST_PAUSE = 1.0
 FIRST_PAUSE = 0.05
-#: An application hears within about two seconds that Redis is away.
-APPLICATION = timedelta(seconds=1)
+#: redis-py knows these by other names.
+_SCHEMES = {"valkey://": "redis://", "valkeys://": "rediss://"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a client goes on asking a Redis that does not answer."""
+
+    #: All pauses between attempts together.
+    pauses: timedelta
+    #: How long one answer may take.
+    answer: timedelta
+    #: What another attempt is made after.
+    errors: tuple[type[Exception], ...]
+
+
+#: An application hears within about two seconds that Redis is away or frozen. Only a
+#: refused connection is tried again: a silent server would cost `answer` each time.
+APPLICATION = Patience(
+    pauses=timedelta(seconds=1),
+    answer=timedelta(seconds=2),
+    errors=(RedisConnectionError,),
+)
 #: A worker rides out a restart or a failover of Redis.
-WORKER = timedelta(minutes=10)
+WORKER = Patience(
+    pauses=timedelta(minutes=10),
+    answer=timedelta(seconds=5),
+    errors=(RedisConnectionError, RedisTimeoutError),
+)
 
 
-def connect(url: str, *, patience: timedelta = APPLICATION) -> Redis:
-    """Return a client that tries again for about `patience` before it gives up.
+def connect(url: str, *, patience: Patience = APPLICATION) -> Redis:
+    """Return a client that tries again before it gives up.
 
     Raises:
         ConfigurationError: the address cannot be read.
     """
+    for ours, known in _SCHEMES.items():
+        if url.startswith(ours):
+            url = known + url.removeprefix(ours)
     try:
         pool = ConnectionPool.from_url(url, **_resilience(patience))
     except ValueError as error:
@@ -38,7 +67,7 @@ def connect(url: str, *, patience: timedelta = APPLICATION) -> Redis:
     return Redis(connection_pool=pool)
 
 
-def with_patience(client: Redis, patience: timedelta) -> Redis:
+def with_patience(client: Redis, patience: Patience) -> Redis:
     """Return a client for the same server, with its own connections, that waits.
 
     What RQ's command line makes (`Redis.from_url`) does not try again at all.
@@ -48,13 +77,14 @@ def with_patience(client: Redis, patience: timedelta) -> Redis:
     return Redis(connection_pool=type(pool)(pool.connection_class, **kwargs))
 
 
-def _resilience(patience: timedelta) -> dict[str, Any]:
+def _resilience(patience: Patience) -> dict[str, Any]:
     backoff = ExponentialBackoff(cap=LONGEST_PAUSE, base=FIRST_PAUSE)
+    attempts = _attempts_in(patience.pauses.total_seconds())
     return {
-        "retry": Retry(backoff, _attempts_in(patience.total_seconds())),
-        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
+        "retry": Retry(backoff, attempts, supported_errors=patience.errors),
+        "retry_on_error": list(patience.errors),
         "socket_connect_timeout": 2,
-        "socket_timeout": 5,
+        "socket_timeout": patience.answer.total_seconds(),
         "health_check_interval": 30,
     }
 

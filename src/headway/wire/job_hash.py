@@ -26,6 +26,13 @@ _WAITING = {
     "rate_limited": JobStatus.DEFERRED,
     "ready_to_enqueue": JobStatus.DEFERRED,
 }
+#: In these an attempt has begun that is not counted as a retry yet.
+_BEGUN = (
+    JobStatus.STARTED,
+    JobStatus.FINISHED,
+    JobStatus.FAILED,
+    JobStatus.STOPPED,
+)
 #: Result.Type of RQ.
 SUCCESSFUL, FAILED, MAX_RETRIES_EXCEEDED = b"1", b"2", b"5"
 
@@ -177,8 +184,8 @@ def _status(text: str) -> JobStatus:
 
 def _attempt(status: JobStatus, text: Mapping[str, str]) -> int:
     retried = text.get("number_of_retries", "")
-    waits = status in (JobStatus.QUEUED, JobStatus.SCHEDULED)
-    begun = 1 if text.get("started_at") and not waits else 0
+    # RQ keeps the time of the last start while a job waits for its next.
+    begun = 1 if text.get("started_at") and status in _BEGUN else 0
     return (int(retried) if retried.isdecimal() else 0) + begun
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import rq
+from rq.exceptions import DeserializationError
 from rq.job import Job as RQJob
 from rq.queue import Queue as RQQueue
 from rq.serializers import JSONSerializer
@@ -62,6 +63,15 @@ class TrustedJob(RQJob):
     def stopped_callback(self) -> Any:  # noqa: ANN401 - as RQ has it
         """Return RQ's callback, if it is a function that may run."""
         return self._callback(self._stopped_callback_name)
+
+    def _deserialize_data(self) -> None:
+        try:
+            super()._deserialize_data()  # type: ignore[no-untyped-call]
+        except DeserializationError as error:
+            raise DeserializationError(
+                f"job {self.id} is not JSON, so nothing of it was read; RQ writes "
+                "pickle unless told otherwise: send it with Queue(serializer='json')"
+            ) from error
 
     def _callback(self, name: str | None) -> Callable[..., Any] | None:
         # A callback's name travels in the job as well: the same rule for it.

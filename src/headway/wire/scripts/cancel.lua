@@ -7,7 +7,7 @@
 -- KEYS[5]  sorted set of canceled jobs
 -- ARGV[1]  id
 --
--- Returns "canceled", or the status of a job that is not waiting ("" for no job).
+-- Returns "done", or the status of a job that is not waiting ("" for no job).
 
 local status = redis.call('HGET', KEYS[1], 'status')
 local waited = 0
@@ -23,4 +23,4 @@ if waited == 0 then
 end
 redis.call('HSET', KEYS[1], 'status', 'canceled')
 redis.call('ZADD', KEYS[5], redis.call('TIME')[1], ARGV[1])
-return 'canceled'
+return 'done'

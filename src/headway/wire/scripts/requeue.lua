@@ -7,8 +7,9 @@
 -- KEYS[5]  set of all queues
 -- ARGV[1]  id
 -- ARGV[2]  the time as RQ writes it, for enqueued_at
+-- ARGV[3]  new meta of the job; "" leaves it
 --
--- Returns "queued", or the status of a job that cannot be ("" for no job).
+-- Returns "done", or the status of a job that cannot be requeued ("" for no job).
 
 local status = redis.call('HGET', KEYS[1], 'status')
 local ended = redis.call('ZREM', KEYS[3], ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1])
@@ -18,7 +19,10 @@ end
 redis.call('HDEL', KEYS[1], 'number_of_retries', 'exc_info', 'worker_name')
 redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[2],
   'started_at', '', 'ended_at', '')
+if ARGV[3] ~= '' then
+  redis.call('HSET', KEYS[1], 'meta', ARGV[3])
+end
 redis.call('PERSIST', KEYS[1]) -- a failed job was to be forgotten, this one is not
 redis.call('SADD', KEYS[5], KEYS[2])
 redis.call('RPUSH', KEYS[2], ARGV[1])
-return 'queued'
+return 'done'

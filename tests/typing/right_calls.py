@@ -1,0 +1,100 @@
+"""Calls as they are meant, read by mypy and pyright: each type is as it is asserted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import assert_type
+
+from headway import (
+    App,
+    AsyncTask,
+    Cron,
+    Every,
+    Job,
+    JobInfo,
+    JobStatus,
+    Message,
+    Progress,
+    Queue,
+    Retry,
+    RunningJob,
+    Schedule,
+    Task,
+    Unique,
+    current_job,
+    exponential,
+    fixed,
+)
+
+app = App(queues=[Queue("high"), Queue("gpu", timeout=timedelta(hours=1))], tasks="t")
+high, gpu = app.queues
+
+
+@app.task
+def add(one: int, other: int = 1) -> int:
+    return one + other
+
+
+@app.task(queue="gpu", retry=Retry(attempts=5, backoff=exponential(base=2)))
+def embed(document: int, *, text: str) -> list[float]:
+    return [document / len(text)]
+
+
+@app.task
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+@app.task(timeout=timedelta(minutes=5))
+async def fetch_later(url: str) -> bytes:
+    return url.encode()
+
+
+def plain(moment: datetime) -> str:
+    return str(moment)
+
+
+async def plain_async(number: int) -> float:
+    return float(number)
+
+
+async def view() -> None:
+    assert_type(await fetch("u"), bytes)
+    assert_type(await add.enqueue_async(1), Job[int])
+    assert_type(await fetch.enqueue_async("u"), Job[bytes])
+    assert_type(await add.enqueue(1).result_async(timeout=2), int)
+
+
+assert_type(add(1), int)
+assert_type(embed(1, text="a"), list[float])
+assert_type(add.enqueue(1), Job[int])
+assert_type(add.enqueue(1, other=2).result(timeout=5), int)
+assert_type(embed.enqueue(1, text="a").result(timedelta(seconds=5)), list[float])
+assert_type(fetch.enqueue("u"), Job[bytes])
+assert_type(fetch_later.enqueue("u").result(), bytes)
+assert_type(add.message(1), Message[int])
+assert_type(app.enqueue_many([add.message(n) for n in range(3)]), list[Job[int]])
+assert_type(add.using(queue="gpu", delay=timedelta(1)).enqueue(1), Job[int])
+assert_type(fetch.using(at=datetime.now(UTC)).enqueue("u"), Job[bytes])
+assert_type(high.enqueue(plain, datetime.now(UTC)), Job[str])
+assert_type(gpu.enqueue(plain_async, 1), Job[float])
+assert_type(gpu.enqueue(add, 1, other=2), Job[int])
+assert_type(add.enqueue(1).status, JobStatus)
+assert_type(add.enqueue(1).info(), JobInfo)
+assert_type(add.enqueue(1).cancel(), bool)
+assert_type(add.enqueue(1).progress, Progress | None)
+assert_type(current_job(), RunningJob | None)
+assert_type(app.queue("gpu"), Queue)
+
+one: Task[[int, int], int] | Task[..., int] = add
+other: AsyncTask[..., bytes] = fetch
+add.using(retry=None, unique=True, expires=timedelta(1), job_id="a", at_front=True)
+add.using(unique=Unique(key="k", until="ttl"), description="d")
+add.using(retry=Retry(on=(TimeoutError, "a.B"), backoff=fixed(timedelta(1))))
+nightly = Schedule("nightly", Cron("0 3 * * *", zone="Europe/Oslo"), add.message(1))
+often = Schedule("often", Every(minutes=5), add.message(1))
+
+
+@app.on_worker_start(queue="gpu")
+def warm() -> None:
+    return None

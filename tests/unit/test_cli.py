@@ -1,0 +1,177 @@
+"""Bad input: one clear line (what, which, what to do), an exit code, no traceback."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import signal
+import threading
+
+import pytest
+
+from headway.app import load_app
+
+
+@pytest.fixture
+def app(sample, redis_url, monkeypatch):
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    app = load_app("sample_app:app")
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def basic(app):
+    return importlib.import_module("sample_tasks.basic")
+
+
+@pytest.fixture
+def refused(command):
+    """Run a command that must be refused; return its one line."""
+
+    def run(*arguments: str, **env: str) -> str:
+        done = command("headway", *arguments, env=env)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    return run
+
+
+def test_an_unknown_queue_is_refused_with_those_there_are(refused):
+    said = refused("worker", "gpu")
+    assert "no queue 'gpu'; queues.py declares high, default, low" in said
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://h", "redis://h:99999"])
+def test_a_wrong_address_of_redis_is_refused(refused, url):
+    assert f"REDIS_URL={url!r}: expected an address like" in refused(
+        "worker", REDIS_URL=url
+    )
+
+
+def test_a_password_is_not_shown(refused):
+    assert "secret" not in refused("worker", REDIS_URL="http://u:secret@h")
+    assert "secret" not in refused("worker", REDIS_URL="u:secret@h:1")
+
+
+@pytest.mark.parametrize("name", ["worker", "scheduler", "failed"])
+def test_without_any_address_the_way_out_is_named(refused, name):
+    arguments = (name, "list") if name == "failed" else (name,)
+    assert "add REDIS_URL=redis://host:6379/0" in refused(*arguments, REDIS_URL="")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("nowhere:app", "nowhere cannot be imported from"),
+        ("sample_app:missing", "sample_app.missing is missing, expected an App"),
+        ("sample_app:high", "sample_app.high is Queue, expected an App"),
+        ("sample_app", "expected module:attribute"),
+    ],
+)
+def test_an_application_that_is_not_there_is_named(refused, path, words):
+    said = refused("worker", "--burst", HEADWAY_APP=path)
+    assert words in said
+    assert f"HEADWAY_APP={path!r}" in said
+
+
+def test_a_module_that_does_not_import_is_said_and_the_rest_goes_on(command, basic):
+    job = basic.add.enqueue(1)
+    done = command("headway", "worker", "--burst")
+    assert done.returncode == 0
+    assert len(re.findall("sample_tasks.broken does not import", done.stderr)) == 1
+    assert job.result(timeout=5) == 2
+
+
+def test_a_worker_waits_for_a_redis_that_nobody_listens_at(start):
+    worker = start("headway", "worker", env={"REDIS_URL": "redis://u:pw@127.0.0.1:1"})
+    killer = threading.Timer(20, worker.kill)
+    killer.start()
+    said = ""
+    while "waiting for Redis" not in said:
+        line = worker.stdout.readline()
+        assert line, f"it ended: {said}"
+        said += line
+    killer.cancel()
+    assert "waiting for Redis at redis://127.0.0.1:1" in said
+    assert worker.poll() is None
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(10)
+
+
+def test_the_scheduler_stops_when_told(start, redis_url):
+    scheduler = start("headway", "scheduler")
+    killer = threading.Timer(20, scheduler.kill)
+    killer.start()
+    said = ""
+    while "scheduler started: 1 schedules, queues high, default, low" not in said:
+        line = scheduler.stdout.readline()
+        assert line, f"it ended: {said}"
+        said += line
+    scheduler.terminate()
+    assert scheduler.wait(10) == 0
+    killer.cancel()
+
+
+def test_failed_jobs_are_listed_requeued_and_forgotten(command, basic):
+    jobs = [basic.fail.enqueue(f"no bread {n}") for n in range(3)]
+    low = basic.fail.using(queue="low").enqueue("low")
+    assert command("headway", "failed", "list").stdout == "no failed jobs\n"
+    command("headway", "worker", "--burst")
+
+    listed = command("headway", "failed", "list").stdout
+    assert all(job.id in listed for job in [*jobs, low])
+    assert "ValueError: no bread 1" in listed
+    lines = command("headway", "failed", "list", "--json", "--queue", "low").stdout
+    found = json.loads(lines)
+    assert (found["id"], found["status"], found["attempt"]) == (low.id, "failed", 1)
+    few = command("headway", "failed", "list", "--json", "--limit", "2").stdout
+    assert len(few.splitlines()) == 3  # two of `default`, one of `low`
+
+    done = command("headway", "failed", "requeue", jobs[0].id, "wrong-id")
+    assert (done.returncode, done.stdout) == (1, "1 requeued\n")
+    assert "no job wrong-id" in done.stderr
+    assert jobs[0].status == "queued"
+
+    assert (
+        command("headway", "failed", "delete", "--queue", "low").stdout == "1 deleted\n"
+    )
+    assert command("headway", "failed", "delete", "--all").stdout == "2 deleted\n"
+    assert jobs[0].status == "queued"
+
+
+def test_a_job_that_did_not_fail_is_not_forgotten(command, basic):
+    job = basic.add.enqueue(1)
+    done = command("headway", "failed", "delete", job.id)
+    assert (done.returncode, done.stdout) == (1, "0 deleted\n")
+    assert f"job {job.id} is queued: only failed jobs" in done.stderr
+    assert job.status == "queued"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("requeue",), "name job ids, or choose them"),
+        (("requeue", "--all", "x"), "name job ids, or choose them"),
+        (("delete",), "name job ids, or choose them"),
+        (("list", "--queue", "gpu"), "no queue 'gpu'"),
+        (("delete", "--queue", "gpu"), "no queue 'gpu'"),
+        (("list", "--limit", "0"), "0 is not in the range"),
+        (("list", "--limit", "-1"), "-1 is not in the range"),
+    ],
+)
+def test_a_wrong_choice_of_failed_jobs_is_refused(refused, arguments, words):
+    assert words in refused("failed", *arguments)
+
+
+def test_a_redis_that_is_away_is_one_line(refused):
+    said = refused("failed", "list", REDIS_URL="redis://127.0.0.1:1")
+    assert "Redis does not do as asked" in said
+    assert "127.0.0.1:1" in said
+
+
+def test_there_is_help_for_each_command(command):
+    names = re.findall(r"^  (\w+)  ", command("headway", "--help").stdout, re.MULTILINE)
+    assert {"worker", "scheduler", "failed"} <= set(names)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from headway.app import load_app
+from headway.errors import ConfigurationError, TaskNotAllowedError, UnknownTaskError
+
+
+@pytest.fixture
+def app(sample):
+    return load_app("sample_app:app")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "subprocess.check_output",
+        "builtins.eval",
+        "eval",
+        "",
+        ".",
+        "antigravity.fly",
+        "sample_app.app.task",
+        "sample_tasks_of_another.run",
+        "sample_tasks.imported.system",
+        "sample_tasks.imported.join",
+        "sample_tasks.imported.os",
+        "sample_tasks.basic.Path",
+        "sample_tasks.basic.Flaky",
+        "sample_tasks.basic.AT_ONCE",
+        "sample_tasks.basic.current_job",
+        "sample_tasks.__main__.run",
+    ],
+)
+def test_what_is_no_function_of_the_tasks_may_not_run(app, name):
+    with pytest.raises(TaskNotAllowedError, match="may not run"):
+        app.registry.resolve(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sample_tasks.imported.os.system",
+        "sample_tasks.imported.os.path.join",
+        "sample_tasks.basic.Holder.nested",
+        "sample_tasks.basic.add.enqueue",
+        "sample_tasks..basic.add",
+        "sample_tasks.basic.renamed",
+        "sample_tasks.nowhere.run",
+        "sample_tasks.broken.run",
+    ],
+)
+def test_a_name_that_leads_to_no_function_of_the_tasks_is_unknown(app, name):
+    with pytest.raises(UnknownTaskError, match="sample_tasks"):
+        app.registry.resolve(name)
+
+
+def test_a_module_outside_of_the_tasks_is_not_even_imported(app, tmp_path, monkeypatch):
+    (tmp_path / "sample_trap.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(TaskNotAllowedError, match="It was not imported"):
+        app.registry.resolve("sample_trap.run")
+    assert "sample_trap" not in sys.modules
+
+
+def test_tasks_and_plain_functions_of_the_package_are_found(app):
+    assert app.registry.resolve("sample_tasks.basic.add")(1, 2) == 3
+    plain = app.registry.resolve("sample_tasks.basic.plain")
+    assert plain.name == "sample_tasks.basic.plain"
+    assert app.registry.resolve("sample_tasks.basic._write").function
+
+
+def test_a_renamed_function_says_what_may_have_happened(app):
+    with pytest.raises(UnknownTaskError, match="Was it renamed or removed"):
+        app.registry.resolve("sample_tasks.basic.old_name")
+
+
+def test_a_broken_module_fails_by_its_name_and_spoils_no_other(app):
+    failed = app.registry.import_all()
+    assert list(failed) == ["sample_tasks.broken"]
+    assert "a_module_that_is_not_there" in str(failed["sample_tasks.broken"])
+    assert app.registry.resolve("sample_tasks.basic.add")
+
+
+def test_a_script_among_the_tasks_does_not_end_the_worker(app, tmp_path, monkeypatch):
+    (tmp_path / "sample_scripts").mkdir()
+    (tmp_path / "sample_scripts" / "__init__.py").touch()
+    (tmp_path / "sample_scripts" / "leaves.py").write_text("import sys; sys.exit(3)")
+    (tmp_path / "sample_scripts" / "stays.py").write_text("def run(): pass")
+    (tmp_path / "sample_scripts" / "__main__.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    app.registry.packages = ("sample_scripts",)
+    assert list(app.registry.import_all()) == ["sample_scripts.leaves"]
+    assert "sample_scripts.stays" in sys.modules
+
+
+def test_a_function_that_no_worker_would_run_is_refused_when_it_is_sent(app):
+    from sample_tasks.basic import Holder
+
+    from headway.settings import without_password
+
+    for function in (without_password, Holder.nested):
+        with pytest.raises(ConfigurationError, match="workers run functions of"):
+            app.queues[0].enqueue(function)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("nowhere:app", "nowhere cannot be imported from"),
+        ("sample_app:nothing", "sample_app.nothing is missing"),
+        ("sample_app:high", "sample_app.high is Queue, expected an App"),
+        ("sample_wrong:app", "raises SyntaxError"),
+        ("sample_refused:app", "expected one queue or more"),
+    ],
+)
+def test_an_application_that_is_not_there_is_named(
+    sample, tmp_path, monkeypatch, path, words
+):
+    (tmp_path / "sample_wrong.py").write_text("app = (")
+    (tmp_path / "sample_refused.py").write_text(
+        "from headway import App\napp = App(queues=[], tasks='t')"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigurationError, match=words):
+        load_app(path)

@@ -1,0 +1,261 @@
+"""The verbs are atomic: whoever comes in between, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headway import App, Queue
+from headway.errors import JobNotFoundError, JobStateError
+from headway.scheduler import Scheduler
+from headway.testing import MovedClock
+from headway.wire import keys
+
+HOUR = timedelta(hours=1)
+
+
+def _places(store, job_id: str) -> list[str]:
+    found = []
+    found += ["queue"] * [
+        i.decode() for i in store.lrange("rq:queue:default", 0, -1)
+    ].count(job_id)
+    for name in (keys.scheduled, keys.failed, keys.canceled, keys.deferred):
+        key = name("default")
+        found += [key] if store.zscore(key, job_id) is not None else []
+    return found
+
+
+def _make_due(store) -> None:
+    key = keys.scheduled("default")
+    for job_id in store.zrange(key, 0, -1):
+        store.zadd(key, {job_id: 1})
+
+
+def test_many_promoters_move_each_due_job_once(app, basic, store):
+    jobs = app.enqueue_many(
+        [basic.add.using(delay=HOUR).message(n) for n in range(300)]
+    )
+    _make_due(store)
+    backend = app.backend()
+    with ThreadPoolExecutor(8) as pool:
+        moved = list(pool.map(lambda _: backend.promote("default", 7), range(60)))
+    assert sum(moved) == 300
+    waiting = Counter(i.decode() for i in store.lrange("rq:queue:default", 0, -1))
+    assert waiting == Counter(job.id for job in jobs)
+    assert store.zcard(keys.scheduled("default")) == 0
+
+
+def test_due_jobs_are_moved_in_order_of_their_time(app, basic, store):
+    for n in (3, 1, 2):
+        basic.add.using(delay=HOUR, job_id=str(n)).enqueue(n)
+        store.zadd(keys.scheduled("default"), {str(n): n})
+    assert app.backend().promote("default") == 3
+    assert store.lrange("rq:queue:default", 0, -1) == [b"1", b"2", b"3"]
+
+
+def test_what_is_not_due_stays(app, basic, store):
+    basic.add.using(delay=timedelta(minutes=1)).enqueue(1)
+    assert app.backend().promote("default") == 0
+    assert store.zcard(keys.scheduled("default")) == 1
+
+
+def test_an_id_without_a_job_is_dropped_and_stops_no_other(app, basic, store):
+    store.zadd(keys.scheduled("default"), {"gone": 1})
+    basic.add.using(delay=HOUR, job_id="a").enqueue(1)
+    _make_due(store)
+    app.backend().promote("default")
+    assert store.lrange("rq:queue:default", 0, -1) == [b"a"]
+
+
+def test_a_rate_limited_job_is_left_to_rqs_own_code(app, basic, store):
+    basic.add.using(delay=HOUR, job_id="a").enqueue(1)
+    store.hset(keys.job("a"), mapping={"rate_limit_key": "k", "rate_limit_max": "5"})
+    _make_due(store)
+    assert app.backend().promote("default") == 1
+    assert store.zcard(keys.scheduled("default")) == 0
+
+
+def test_cancel_and_promote_at_once_leave_a_job_in_one_place(app, basic, store):
+    backend = app.backend()
+    for _ in range(20):
+        jobs = app.enqueue_many(
+            [basic.add.using(delay=HOUR).message(n) for n in range(10)]
+        )
+        _make_due(store)
+        begin = threading.Barrier(2)
+
+        def promote(begin=begin):
+            begin.wait()
+            backend.promote("default")
+
+        def cancel(begin=begin, jobs=jobs):
+            begin.wait()
+            return [job.cancel() for job in jobs]
+
+        with ThreadPoolExecutor(2) as pool:
+            pool.submit(promote)
+            canceled = pool.submit(cancel).result()
+        assert all(canceled)
+        for job in jobs:
+            assert _places(store, job.id) == [keys.canceled("default")]
+            assert job.status == "canceled"
+
+
+def test_one_of_many_cancels_is_told_that_it_was_needed(app, basic):
+    job = basic.add.enqueue(1)
+    begin = threading.Barrier(8)
+
+    def cancel(_):
+        begin.wait()
+        return job.cancel()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(cancel, range(8))) == 1
+
+
+def test_one_of_many_requeues_wins(app, basic, store):
+    job = basic.add.enqueue(1)
+    job.cancel()
+    begin = threading.Barrier(8)
+
+    def requeue(_):
+        begin.wait()
+        try:
+            job.requeue()
+        except JobStateError:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(requeue, range(8))) == 1
+    assert _places(store, job.id) == ["queue"]
+
+
+def test_of_many_senders_of_one_id_or_one_key_one_makes_the_job(app, basic, store):
+    begin = threading.Barrier(8)
+
+    def send(_):
+        begin.wait()
+        one = basic.add.using(job_id="mine").enqueue(1)
+        other = basic.once.enqueue(1)
+        return one.duplicate, other.duplicate, other.id
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+    assert sum(not one for one, _, _ in answers) == 1
+    assert sum(not other for _, other, _ in answers) == 1
+    assert len({job_id for _, _, job_id in answers}) == 1
+    assert store.llen("rq:queue:default") == 2
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["enqueue", "delay", "cancel", "requeue", "due", "promote", "delete"]
+        ),
+        st.integers(0, 3),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=40)
+@given(STEPS)
+def test_whatever_the_order_of_the_verbs_a_job_is_in_one_place(valkey, steps):
+    from redis import Redis
+
+    app = App(queues=[Queue("default")], tasks=__name__, redis_url=valkey)
+    task = app.task(_work)
+    with Redis.from_url(valkey) as store:
+        store.flushdb()
+        for verb, number in steps:
+            _do(app, store, task, verb, f"job-{number}")
+            for other in range(4):
+                there = store.exists(keys.job(f"job-{other}"))
+                assert len(_places(store, f"job-{other}")) == there
+    app.close()
+
+
+def _do(app, store, task, verb: str, job_id: str) -> None:
+    job = app.job(job_id)
+    try:
+        match verb:
+            case "enqueue":
+                task.using(job_id=job_id).enqueue()
+            case "delay":
+                task.using(job_id=job_id, delay=HOUR).enqueue()
+            case "due":
+                _make_due(store)
+            case "promote":
+                app.backend().promote("default")
+            case _:
+                getattr(job, verb)()
+    except (JobNotFoundError, JobStateError):
+        pass
+
+
+def _work() -> None:
+    return None
+
+
+def test_two_schedulers_send_one_job_for_each_tick(app, basic, store):
+    from sample_tasks.schedules import schedules
+
+    clock = app.clock = MovedClock()
+    one, other = Scheduler(app, schedules), Scheduler(app, schedules)
+    assert (one.send_due(), other.send_due()) == (0, 0)
+    begin = threading.Barrier(2)
+    sent = []
+
+    def tick(scheduler):
+        begin.wait()
+        return scheduler.send_due()
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(10):
+            clock.move(timedelta(minutes=1))
+            sent.append(sum(pool.map(tick, (one, other))))
+    assert sent == [1] * 10
+    assert store.llen("rq:queue:default") == 10
+
+
+def test_a_tick_is_sent_once_even_when_its_job_is_long_gone(app, basic, store):
+    from sample_tasks.schedules import schedules
+
+    clock = app.clock = MovedClock()
+    early, late = Scheduler(app, schedules), Scheduler(app, schedules)
+    clock.move(timedelta(minutes=1))
+    assert early.send_due() == 1
+    for job_id in store.lrange("rq:queue:default", 0, -1):
+        app.job(job_id.decode()).delete()
+    assert late.send_due() == 0
+
+
+def test_a_round_that_failed_is_made_up_for(app, basic, store, monkeypatch):
+    from sample_tasks.schedules import schedules
+
+    clock = app.clock = MovedClock()
+    scheduler = Scheduler(app, schedules)
+    clock.move(timedelta(minutes=1))
+    good = app._backends
+    app._backends = {}
+    app._redis_url = "redis://127.0.0.1:1"
+    with pytest.raises(Exception, match="127.0.0.1:1"):
+        scheduler.send_due()
+    app._redis_url, app._backends = None, good
+    assert scheduler.send_due() == 1
+
+
+def test_a_message_is_sent_in_random_order_and_kept_whole(app, basic, store):
+    jobs = [
+        basic.add.using(at_front=random.random() < 0.5).enqueue(n) for n in range(50)
+    ]
+    ids = [i.decode() for i in store.lrange("rq:queue:default", 0, -1)]
+    assert sorted(ids) == sorted(job.id for job in jobs)
