@@ -140,6 +140,33 @@ def test_what_is_no_json_is_shown_and_never_opened(app, store):
     assert app.job("odd").info().task == "(a payload that is not JSON)"
 
 
+NESTED = b"[" * 100_000
+NONSENSE = [
+    {"data": NESTED},
+    {"meta": NESTED},
+    {"meta": '{"headway": {"errors": 5, "progress": 5}}'},
+    {"meta": '{"headway": {"errors": [1, null]}}'},
+    {b"\xff": b"\xff", "timeout": "soon", "number_of_retries": "-1"},
+]
+
+
+@pytest.mark.parametrize("fields", NONSENSE)
+def test_a_job_of_nonsense_does_not_hide_the_others(app, store, fields):
+    store.hset(keys.job("odd"), mapping={"status": "failed", **fields})
+    store.xadd(keys.results("odd"), {"type": "2", "exc_string": "a"})
+    store.hset(keys.job("good"), mapping={"status": "failed", "exc_info": "why"})
+    store.zadd(keys.failed("default"), {"odd": 1, "good": 2})
+    good, odd = app.backend().failed("default", 10)
+    assert (good.error, odd.id) == ("why", "odd")
+
+
+@pytest.mark.parametrize("due", ["inf", "1e300"])
+def test_a_due_time_of_nonsense_is_left_out(app, store, due):
+    store.hset(keys.job("odd"), mapping={"status": "scheduled", "origin": "default"})
+    store.zadd(keys.scheduled("default"), {"odd": due})
+    assert app.job("odd").info().due is None
+
+
 def _is_work(command: str) -> bool:
     """Leave out what a client says when it connects."""
     return not command.startswith(("HELLO", "CLIENT"))

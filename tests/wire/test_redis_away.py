@@ -67,3 +67,14 @@ def test_both_names_of_the_protocol_are_understood(redis_url, scheme):
     app, task = _task(redis_url.replace("redis://", f"{scheme}://"))
     assert task.enqueue().status == "queued"
     app.close()
+
+
+def test_closing_an_application_closes_its_connections(redis_url, store):
+    app, task = _task(redis_url)
+    before = len(store.client_list())
+    task.enqueue()
+    assert len(store.client_list()) == before + 1
+    app.close()
+    wait = time.monotonic() + SOON
+    while len(store.client_list()) > before:  # the server notices in its own time
+        assert time.monotonic() < wait, "a connection was left open"

@@ -120,6 +120,37 @@ def test_one_of_many_cancels_is_told_that_it_was_needed(app, basic):
         assert sum(pool.map(cancel, range(8))) == 1
 
 
+def test_a_job_that_a_worker_is_just_taking_is_stopped_once_it_runs(
+    app, basic, store
+):
+    job = basic.add.enqueue(1)
+    store.lpop("rq:queue:default")  # as RQ does first
+
+    class Clock(MovedClock):
+        def sleep(self, seconds):
+            super().sleep(seconds)
+            told = {"status": "started", "worker_name": "one"}
+            store.hset(keys.job(job.id), mapping=told)  # as its process does next
+
+    app.close()
+    app.clock = Clock()
+    with store.pubsub() as heard:
+        heard.subscribe("rq:pubsub:one")
+        heard.get_message(timeout=5)
+        assert app.job(job.id).cancel()
+        command = heard.get_message(timeout=5)
+    assert b"stop-job" in command["data"]
+
+
+def test_a_job_that_is_in_no_line_is_not_said_to_have_ended(app, basic, store):
+    job = basic.add.enqueue(1)
+    store.lpop("rq:queue:default")
+    app.close()
+    app.clock = MovedClock()
+    with pytest.raises(JobStateError, match="is queued, yet in no line"):
+        app.job(job.id).cancel()
+
+
 def test_one_of_many_requeues_wins(app, basic, store):
     job = basic.add.enqueue(1)
     job.cancel()

@@ -64,7 +64,7 @@ def connect(url: str, *, patience: Patience = APPLICATION) -> Redis:
         raise ConfigurationError(
             f"the address of Redis cannot be used: {error}"
         ) from error
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)  # closing the client closes the pool as well
 
 
 def with_patience(client: Redis, patience: Patience) -> Redis:
@@ -74,7 +74,7 @@ def with_patience(client: Redis, patience: Patience) -> Redis:
     """
     pool = client.connection_pool
     kwargs: dict[str, Any] = {**pool.connection_kwargs, **_resilience(patience)}
-    return Redis(connection_pool=type(pool)(pool.connection_class, **kwargs))
+    return Redis.from_pool(type(pool)(pool.connection_class, **kwargs))
 
 
 def _resilience(patience: Patience) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """RQ's job hash and result stream, written and read field by field.
 
 Source: `Job.to_dict`, `Job.restore` and `Result.serialize` of rq 3.0.0. The suite in
-tests/wire compares what is written here with what RQ itself writes.
+tests/wire compares what is written here with what RQ itself writes. What is read may
+be nonsense, for whoever reaches Redis can write it: a field that cannot be read is
+left out, so that one such job does not hide the others of a list.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import contextlib
 import json
 import zlib
@@ -58,7 +61,7 @@ def time_text(when: datetime) -> str:
 
 def text(value: object) -> str:
     """Return what Redis answered as text."""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def write(envelope: Envelope, unique_key: str | None, now: datetime) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def read(
 ) -> JobInfo:
     """Return the snapshot that a hash, its last result and its due time tell."""
     text = {
-        key.decode(): value.decode(errors="replace")
+        key.decode(errors="replace"): value.decode(errors="replace")
         for key, value in fields.items()
         if key not in (b"data", b"exc_info", b"result")
     }
@@ -135,14 +138,14 @@ def read(
         attempt=_attempt(status, text),
         created_at=_time(text.get("created_at")),
         enqueued_at=_time(text.get("enqueued_at")),
-        due=None if due is None else datetime.fromtimestamp(due, UTC),
+        due=_moment(due),
         started_at=_time(text.get("started_at")),
         ended_at=_time(text.get("ended_at")),
         timeout=_duration(text.get("timeout")),
         progress=_progress(extras),
         worker=text.get("worker_name") or None,
         error=_error(status, fields, latest_result, extras),
-        errors=tuple(extras.get("errors", ())),
+        errors=_errors(extras),
         result=_result(status, latest_result),
     )
 
@@ -154,7 +157,7 @@ def read_call(data: bytes) -> tuple[str, tuple[object, ...], dict[str, object]]:
     try:
         task, _instance, args, kwargs = json.loads(data)
         return str(task), tuple(args), dict(kwargs)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return "(a payload that is not JSON)", (), {}
 
 
@@ -168,7 +171,7 @@ def json_object(text: str | bytes | None) -> dict[str, Any]:
     """Return a stored JSON object; an empty one for anything else."""
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
@@ -205,10 +208,15 @@ def _error(
     if status is JobStatus.FINISHED:
         return None
     if latest and latest.get(b"type") in (FAILED, MAX_RETRIES_EXCEEDED):
-        text = _unpacked(base64.b64decode(latest.get(b"exc_string", b"")))
+        text = _unpacked(_from_base64(latest.get(b"exc_string", b"")))
     else:
         text = _unpacked(fields.get(b"exc_info", b""))
-    return text or "\n".join(extras.get("errors", ())[-1:]) or None
+    return text or "\n".join(_errors(extras)[-1:]) or None
+
+
+def _errors(extras: Extras) -> tuple[str, ...]:
+    lines: object = extras.get("errors")
+    return tuple(map(str, lines)) if isinstance(lines, list) else ()
 
 
 def _result(status: JobStatus, latest: Mapping[bytes, bytes] | None) -> object:
@@ -218,8 +226,15 @@ def _result(status: JobStatus, latest: Mapping[bytes, bytes] | None) -> object:
         return None
     try:
         return json.loads(base64.b64decode(latest[b"return_value"]))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None  # pickled by a stock worker: never opened
+
+
+def _from_base64(data: bytes) -> bytes:
+    try:
+        return base64.b64decode(data)
+    except binascii.Error:
+        return data
 
 
 def _unpacked(data: bytes) -> str:
@@ -232,6 +247,13 @@ def _time(text: str | None) -> datetime | None:
     try:
         return datetime.strptime(text or "", TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError:
+        return None
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
         return None
 
 
