@@ -27,6 +27,7 @@ from tasks.brain.progress import Progress
 from tasks.brain.search import Passage, search
 from tasks.brain.watch import Watch
 from tasks.embed import check
+from tasks.files import READERS
 from tasks.ingest import ingest
 
 ALL = {"redis", "postgres", "bolt"}
@@ -129,7 +130,8 @@ def _run(settings: Settings, folder: Path | None, *, web: bool, once: bool) -> F
     ):
         progress = Progress()
         key = uuid4().hex
-        ingest.enqueue(folder, key)
+        # What an interrupted run left in the queue must not hide how this one goes on.
+        ingest.using(at_front=True).enqueue(folder, key)
         watch = Watch(
             folder=folder, key=key, redis=house.redis(), listener=progress,
             suspect=lambda: _suspect(formation),
@@ -170,6 +172,9 @@ def _tell(run: runs.Run, figures: Figures) -> None:
         f"{figures.chunks} chunks, {figures.links} links, {figures.failed} failures "
         f"in {figures.seconds:.1f} s"
     )
+    if not run.found:
+        kinds = " ".join(sorted(READERS))
+        click.echo(f"nothing to read: no file there ends in {kinds}")
     if run.removed:
         click.echo(f"{run.removed} documents are no longer there; they are kept:")
         for title in runs.lost(run.source):
@@ -205,12 +210,13 @@ def _written(passage: Passage) -> str:
 
 
 @main.command()
-@click.argument("question")
+@click.argument("words", metavar="QUESTION", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def ask(*, question: str, as_json: bool) -> None:
+def ask(*, words: tuple[str, ...], as_json: bool) -> None:
     """Show the five best passages for a QUESTION."""
     with in_one_line(), signals_as_interrupts():
-        if not question.strip():
+        question = " ".join(words).strip()
+        if not question:
             raise Refusal("the question is empty: ask something in quotes")
         settings = house.enter(None)
         house.refuse_silent({"postgres", "bolt"})

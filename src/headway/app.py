@@ -72,7 +72,7 @@ class App:
         Raises:
             ConfigurationError: naming what cannot be.
         """
-        self.queues = tuple(replace(queue, _source=self) for queue in queues)
+        self.queues = tuple(self._own(queue) for queue in queues)
         self.engine = engine
         self.clock: Clock = clock or SystemClock()
         self.events = Events()
@@ -83,6 +83,13 @@ class App:
         self._redis_url = redis_url
         self._backends: dict[str, Backend] = {}
         self._check()
+
+    def _own(self, queue: object) -> Queue:
+        if not isinstance(queue, Queue):
+            raise ConfigurationError(
+                f"App(queues=[{queue!r}]): expected Queue({queue!r})"
+            )
+        return replace(queue, _source=self)
 
     def _check(self) -> None:
         if not self.queues:
@@ -194,7 +201,7 @@ class App:
         Raises:
             UnknownQueueError: the application declares no such queue.
         """
-        check_queue("app.queue", name, self._by_name)
+        check_queue("the application", name, self._by_name)
         return self._by_name[name]
 
     def job(self, job_id: str, *, queue: str | None = None) -> Job[Any]:

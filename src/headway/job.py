@@ -114,6 +114,7 @@ class JobStore(Protocol):
         Raises:
             JobNotFoundError: there is no such job.
             CapabilityError: it runs, and the engine cannot stop it.
+            JobStateError: a worker took it, and does not say that it runs.
         """
         ...
 
@@ -210,6 +211,7 @@ class Job(Generic[R_co]):
         Raises:
             JobNotFoundError: the job is gone.
             CapabilityError: it runs, and the engine cannot stop it.
+            JobStateError: a worker took it, and does not say that it runs.
         """
         return self.store.cancel(self.id)
 

@@ -87,7 +87,7 @@ def seal(
         failure_ttl=options.get("failure_ttl"),
         retry=message.retry_of_call,
         retries=not message.retry_refused,
-        unique=_unique(options.get("unique"), message),
+        unique=_unique(options.get("unique"), message, wait=(due or now) - now),
         at_front=options.get("at_front", False),
     )
 
@@ -98,12 +98,16 @@ def _expires_at(
     return begin + expires if isinstance(expires, timedelta) else expires
 
 
-def _unique(unique: bool | str | Unique | None, message: Message[Any]) -> Unique | None:
+def _unique(
+    unique: bool | str | Unique | None, message: Message[Any], *, wait: timedelta
+) -> Unique | None:
     if not unique:
         return None
     rule = unique if isinstance(unique, Unique) else Unique()
     key = unique if isinstance(unique, str) else rule.key
-    return replace(rule, key=key or _key_of(message))
+    # A key that is held until the end must not run out before the job is due.
+    ttl = rule.ttl + wait if rule.until == "end" else rule.ttl
+    return replace(rule, key=key or _key_of(message), ttl=ttl)
 
 
 def _key_of(message: Message[Any]) -> str:

@@ -45,10 +45,10 @@ class Queue:
             raise ConfigurationError(
                 f"Queue({self.name!r}): expected letters, digits, _ and - only"
             )
-        if self.timeout <= timedelta(0):
+        if not _is_positive(self.timeout):
             raise ConfigurationError(
-                f"Queue({self.name!r}, timeout={self.timeout}): expected more than "
-                "nothing, as timedelta(minutes=5)"
+                f"Queue({self.name!r}, timeout={self.timeout}): expected a positive "
+                "timedelta, as timedelta(minutes=5)"
             )
 
     @overload
@@ -81,3 +81,7 @@ class Queue:
             )
         task = self._source.task_of(function)
         return task.using(queue=self.name).enqueue(*args, **kwargs)
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)

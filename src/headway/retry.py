@@ -54,8 +54,9 @@ def exponential(
     Backoff And Jitter" (AWS Architecture Blog, 2015).
 
     Raises:
-        ConfigurationError: `base` is below 1, or a time is negative.
+        ConfigurationError: `base` is below 1, or a time is negative or a number.
     """
+    _refuse_numbers("exponential", first=first, maximum=maximum)
     if base < 1 or first < timedelta(0) or maximum < first:
         raise ConfigurationError(
             f"exponential(base={base}, first={first}, maximum={maximum}): expected "
@@ -68,11 +69,21 @@ def fixed(wait: timedelta, *, jitter: bool = False) -> Backoff:
     """Wait the same time before every attempt.
 
     Raises:
-        ConfigurationError: the time is negative.
+        ConfigurationError: the time is negative or a number.
     """
+    _refuse_numbers("fixed", wait=wait)
     if wait < timedelta(0):
         raise ConfigurationError(f"fixed({wait}): expected a time that is not negative")
     return Backoff(first=wait, base=1, maximum=wait, jitter=jitter)
+
+
+def _refuse_numbers(whose: str, **times: object) -> None:
+    for name, value in times.items():
+        if not isinstance(value, timedelta):
+            raise ConfigurationError(
+                f"{whose}({name}={value!r}): expected a timedelta, as "
+                "timedelta(seconds=5)"
+            )
 
 
 class RetryWire(TypedDict):

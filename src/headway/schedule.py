@@ -102,7 +102,7 @@ class Schedule:
     message: Message[Any]
 
     def __post_init__(self) -> None:
-        """Refuse a name that could not be part of a job's id.
+        """Refuse a name that could not be part of a job's id, and options of no use.
 
         Raises:
             ConfigurationError: naming it.
@@ -110,6 +110,14 @@ class Schedule:
         if not JOB_ID.fullmatch(self.name):
             raise ConfigurationError(
                 f"Schedule({self.name!r}): expected letters, digits, _ and - only"
+            )
+        # The jobs of a schedule bear an id and a unique key made from their tick.
+        options = self.message.options
+        if options.get("unique") or "job_id" in options:
+            raise ConfigurationError(
+                f"Schedule({self.name!r}): each tick has a job_id and a unique key of "
+                f"its own; send {self.message.task} without: "
+                ".using(unique=False).message(...), and no job_id"
             )
 
     def job_id(self, tick: datetime) -> str:

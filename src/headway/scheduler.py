@@ -10,15 +10,19 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from threading import Event
 from typing import Any, Protocol, runtime_checkable
 
 from headway.app import App
+from headway.errors import ConfigurationError
 from headway.message import Message
 from headway.options import Options, Unique
+from headway.queue import Queue
 from headway.schedule import Schedule
 
 log = logging.getLogger("headway.scheduler")
@@ -44,9 +48,22 @@ class Scheduler:
     """One process's share in sending what is due."""
 
     def __init__(self, app: App, schedules: Iterable[Schedule]) -> None:
+        """Take schedules of unlike names: ids of jobs are made from them.
+
+        Raises:
+            ConfigurationError: two have the same name.
+        """
         self._app = app
         self._schedules = list(schedules)
-        self._looked_at = app.clock.now()
+        names = Counter(schedule.name for schedule in self._schedules)
+        for name in (name for name, times in names.items() if times > 1):
+            raise ConfigurationError(
+                f"two schedules are named {name!r}: rename one of them"
+            )
+        now = app.clock.now()
+        #: Until when each schedule's ticks are sent.
+        self._sent_until = {schedule.name: now for schedule in self._schedules}
+        self._failing: set[str] = set()
 
     def run(self, stop: Event) -> None:
         """Send what is due until told to stop; an outage of Redis is waited out."""
@@ -56,34 +73,47 @@ class Scheduler:
             ", ".join(queue.name for queue in self._app.queues),
         )
         while not stop.wait(INTERVAL.total_seconds()):
-            try:
-                self.send_due()
-            except Exception as error:  # noqa: BLE001 - it must outlive any outage
-                log.warning("the scheduler goes on, this round failed: %s", error)
+            self.send_due()
 
     def send_due(self) -> int:
-        """Move delayed jobs that are due, send due ticks; return how many in all."""
-        sent = sum(self._promote(queue.name) for queue in self._app.queues)
-        # A round that fails is done again: its time is kept until it succeeds.
-        now = self._app.clock.now()
+        """Move delayed jobs that are due, send due ticks; return how many in all.
+
+        What fails is said once and tried again each round; the rest goes on.
+        """
+        sent = 0
+        for queue in self._app.queues:
+            sent += self._tried(f"queue {queue.name}", partial(self._promote, queue))
         for schedule in self._schedules:
-            sent += self._send_tick(schedule, since=self._looked_at, now=now)
-        self._looked_at = now
+            tick = partial(self._send_tick, schedule)
+            sent += self._tried(f"schedule {schedule.name}", tick)
         return sent
 
-    def _promote(self, queue: str) -> int:
-        engine = self._app.queue(queue).engine
-        backend = self._app.backend(engine)
+    def _tried(self, what: str, send: Callable[[], int]) -> int:
+        try:
+            sent = send()
+        except Exception as error:  # noqa: BLE001 - it must outlive any outage
+            if what not in self._failing:
+                log.warning("%s fails and is tried again: %s", what, error)
+            self._failing.add(what)
+            return 0
+        if what in self._failing:
+            log.info("%s is served again", what)
+        self._failing.discard(what)
+        return sent
+
+    def _promote(self, queue: Queue) -> int:
+        backend = self._app.backend(queue.engine)
         if not isinstance(backend, Promoter):
             return 0
         moved = 0
-        while (step := backend.promote(queue, BATCH)) > 0:
+        while (step := backend.promote(queue.name, BATCH)) > 0:
             moved += step
         return moved
 
-    def _send_tick(self, schedule: Schedule, since: datetime, now: datetime) -> int:
+    def _send_tick(self, schedule: Schedule) -> int:
+        now = self._app.clock.now()
         tick = schedule.timing.latest(now)
-        if tick <= since:
+        if tick <= self._sent_until[schedule.name]:
             return 0
         job_id = schedule.job_id(tick)
         once = Unique(key=job_id, ttl=TICK_KEPT, until="ttl")
@@ -94,6 +124,7 @@ class Scheduler:
         }
         message: Message[Any] = replace(schedule.message, options=options)
         job = self._app.enqueue_many([message])[0]
+        self._sent_until[schedule.name] = tick
         if not job.duplicate:
             log.info("schedule %s sent %s", schedule.name, job_id)
         return not job.duplicate
@@ -113,8 +144,8 @@ def _declared_in(package: str) -> Sequence[Schedule]:
         is_package = hasattr(importlib.import_module(package), "__path__")
         if not is_package or importlib.util.find_spec(name) is None:
             return []
-        declared: Sequence[Schedule] = importlib.import_module(name).schedules
+        declared: Sequence[Schedule] = list(importlib.import_module(name).schedules)
     except Exception:  # delayed jobs must be sent all the same
-        log.exception("%s does not import: nothing of it will be sent", name)
+        log.exception("%s gives no list `schedules`: nothing of it will be sent", name)
         return []
     return declared

@@ -28,7 +28,7 @@ class Settings:
     app: str = "queues:app"
     #: The folder of the embedded servers.
     data: Path = Path(".headway")
-    #: How long a worker lets running jobs finish after SIGTERM.
+    #: How long `headway up` lets running jobs finish when it stops.
     grace: timedelta = timedelta(seconds=25)
     #: The port of the dashboard.
     port: int = 9181

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -30,9 +28,9 @@ class ChatError(HeadwayError):
 class BusyError(ChatError):
     """Raised when the endpoint is away or asks to come back later: worth a retry."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: str | None = None) -> None:
         super().__init__(message)
-        #: Seconds that the endpoint asked for; a `Retry` keeps to it.
+        #: The header of that name, as it came; a `Retry` reads it and keeps to it.
         self.retry_after = retry_after
 
 
@@ -109,25 +107,11 @@ def _refusal(where: Endpoint, error: HTTPError) -> ChatError:
         HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT,
     )  # fmt: skip
     if busy:
-        wait = seconds_of(error.headers.get("Retry-After"))
+        wait = error.headers.get("Retry-After")
         return BusyError(f"{where.name}: {error.code} {error.reason}", retry_after=wait)
     said = error.read(500).decode("utf-8", "replace")
     hint = "check OPENAI_API_KEY, OPENAI_MODEL and OPENAI_BASE_URL"
     return ChatError(f"{where.name}: {error.code} {error.reason}: {said!r}; {hint}")
-
-
-def seconds_of(written: str | None) -> float | None:
-    """Return the seconds of a Retry-After header: a number, or a date of HTTP."""
-    if not written:
-        return None
-    if written.strip().isdecimal():
-        return float(written)
-    try:
-        date = parsedate_to_datetime(written)
-    except ValueError:
-        return None
-    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
 
 
 def _answer(where: Endpoint, content: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from types import TracebackType
@@ -15,6 +16,7 @@ WIDTH = 36
 #: Seconds between two lines where there is no terminal.
 SPARINGLY = 2.0
 REPEAT = 10.0
+NUMBER = re.compile(r"\d+")
 
 
 class Progress:
@@ -23,7 +25,7 @@ class Progress:
     def __init__(self) -> None:
         self._is_terminal = sys.stdout.isatty()
         self._shown = 0.0
-        self._said = ("", 0.0)
+        self._said: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -47,10 +49,10 @@ class Progress:
             click.echo(_count(run))
 
     def said(self, line: str) -> None:
-        """Show a remark, and not again at once."""
-        last, when = self._said
-        if line != last or time.monotonic() - when > REPEAT:
-            self._said = (line, time.monotonic())
+        """Show a remark, and not again at once with other numbers in it."""
+        kind, now = NUMBER.sub("", line), time.monotonic()
+        if now - self._said.get(kind, -REPEAT) >= REPEAT:
+            self._said[kind] = now
             start = "\r\x1b[K" if self._is_terminal else ""
             click.echo(f"{start}{line}")
 

@@ -29,6 +29,8 @@ create table if not exists chunks (
     words tsvector generated always as (to_tsvector('english', text)) stored,
     primary key (document_id, position)
 );
+-- The first ingest gives it the dimensions of its model; a search may come before.
+alter table chunks add column if not exists embedding vector;
 create index if not exists chunks_words on chunks using gin (words);
 
 create table if not exists runs (

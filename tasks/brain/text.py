@@ -14,7 +14,7 @@ ENDINGS = ("ings", "ing", "ers", "er", "ies", "ed", "es", "s", "e", "y")
 SHORTEST_STEM = 3
 PICTURE = re.compile(
     r"\[?!\[[^\]]*\]\s*[(\[][^)\]]*[)\]]\]?(?:[(\[][^)\]]*[)\]])?"  # Markdown
-    r"|</?(?:img|picture|source)\b[^>]*>|<(?:p|div|h1) align[^>]*>"
+    r"|<!--[\s\S]*?-->|</?(?:img|picture|source)\b[^>]*>|<(?:p|div|h1) align[^>]*>"
     r"|^\.\. (?:\|[^|]*\| )?image::.*(?:\n[ \t]+.*)*",  # reStructuredText
     re.MULTILINE,
 )
@@ -72,5 +72,5 @@ def clean(text: str) -> str:
 
 
 def without_pictures(text: str) -> str:
-    """Drop images and badges, which are nothing but addresses to a reader of text."""
+    """Drop images, badges and comments: no reader of the text wants to see them."""
     return PICTURE.sub("", text).strip()

@@ -149,7 +149,7 @@ class Watch:
                 "the job that begins the ingest ended without a result "
                 f"{RESUMES} times; the workers' log may say why"
             )
-        ingest.enqueue(self.folder, self.key)
+        ingest.using(at_front=True).enqueue(self.folder, self.key)
         if self._resumes > 1:
             self.listener.said("sent the ingest's first job again: it did not come")
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import threading
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -121,13 +120,6 @@ def test_a_busy_model_is_asked_again_when_it_says(endpoint, written):
         research("what is wheat ground with")
     expected = timedelta(seconds=7) if written else None
     assert retry_after(caught.value, now=datetime.now(UTC)) == expected
-
-
-def test_a_date_in_retry_after_is_understood():
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    assert 85 < chat.seconds_of(later) <= 90
-    assert chat.seconds_of("soon") is None
-    assert chat.seconds_of("Wed, 21 Oct 2015 07:28:00 GMT") == 0
 
 
 @pytest.mark.usefixtures("library")

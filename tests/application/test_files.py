@@ -131,6 +131,11 @@ def test_markdown_gives_title_and_links_and_leaves_badges_out(tmp_path):
     assert "name: x" not in text.body
 
 
+def test_markdown_comments_are_left_out(tmp_path):
+    (tmp_path / "a.md").write_text("# Owls\n\n<!-- for\na tool -->They hunt.<!---->")
+    assert parse(tmp_path / "a.md").body == "# Owls\n\nThey hunt."
+
+
 def test_restructured_text_has_its_underlined_title(tmp_path):
     path = tmp_path / "a.rst"
     path.write_text("Bread\n=====\n\nSee `flour <flour.rst>`_.\n")

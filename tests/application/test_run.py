@@ -125,9 +125,17 @@ def test_servers_that_are_named_are_used_and_the_run_stays_up_until_ctrl_c(
     assert "3 documents (3 new, 0 changed), 3 chunks, 2 links, 0 failures" in said
     data = {entry.name for entry in Path(environment["HEADWAY_DATA"]).iterdir()}
     assert "postgres" not in data
-    code, said = tasks(environment, "ask", "what is flour ground from")
+    code, said = tasks(environment, "ask", "what", "is", "flour", "ground", "from")
     assert code == 0, said
     assert "linked: Bread, mill" in said
+
+
+@pytest.mark.usefixtures("brain")
+def test_a_folder_of_nothing_says_what_is_read(environment, servers, tmp_path):
+    (tmp_path / "owl.png").write_bytes(b"owl")
+    code, said = tasks(environment | servers, "run", tmp_path, "--once")
+    assert code == 0, said
+    assert "nothing to read: no file there ends in .docx .htm" in said
 
 
 @pytest.mark.usefixtures("brain")

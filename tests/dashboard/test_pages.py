@@ -16,7 +16,7 @@ from rq import Queue
 from rq.job import Dependency, Job
 
 from headway.dashboard import Fact, Options, Panel, create_app
-from headway.errors import ConfigurationError, JobStateError
+from headway.errors import ConfigurationError
 
 OPEN = Options(open_on_loopback=True)
 
@@ -123,8 +123,10 @@ def test_buttons_act_by_the_applications_own_handle_where_it_has_one(redis):
         def requeue(self):
             pressed.append(("requeue", self.id))
 
+        status = "finished"
+
         def cancel(self):
-            raise JobStateError(f"job {self.id} has ended")
+            return False
 
         def delete(self):
             pressed.append(("delete", self.id))
@@ -137,7 +139,18 @@ def test_buttons_act_by_the_applications_own_handle_where_it_has_one(redis):
     assert pressed == [("requeue", "j"), ("delete", "j")]
     answer = client.post("/jobs/j/cancel")
     assert answer.status_code == 409
-    assert "Job j has ended" in answer.text
+    assert "Job j is finished: it has ended" in answer.text
+
+
+def test_a_job_that_waits_for_its_next_attempt_has_not_begun_it(client, queue, redis):
+    queue.enqueue("dashboard_tasks.echo", job_id="j")
+    # As RQ leaves it: the time of the first start stays.
+    began = "2026-11-22T12:00:00.000000Z"
+    waiting = {"status": "scheduled", "started_at": began, "number_of_retries": 1}
+    redis.hset("rq:job:j", mapping=waiting)
+    assert "<dt>Attempt</dt><dd>1</dd>" in client.get("/jobs/j").text
+    redis.hset("rq:job:j", "status", "started")
+    assert "<dt>Attempt</dt><dd>2</dd>" in client.get("/jobs/j").text
 
 
 def test_delete_forgets_a_job_and_its_result(client, queue, redis, work):

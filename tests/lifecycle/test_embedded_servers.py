@@ -406,6 +406,24 @@ def test_two_that_start_at_once_share_one_set(data):
         assert len(keepers) == 1
 
 
+@pytest.mark.parametrize("leaves", [True, False])
+def test_who_shares_servers_takes_them_over_when_their_owner_goes(data, leaves):
+    names = {"redis", "postgres"}
+    with Owner(data, names) as first:
+        environment = first.environment()
+        with Services(data=data).running(names) as shared:
+            assert shared == environment
+            for name in names:
+                WRITE[name](environment, "precious")
+            if not leaves:
+                kill(first.process.pid)
+            first.process.communicate(timeout=30)
+            for name in names:
+                assert read_when_back(name, environment) == "precious"
+            assert Services(data=data).found() == environment
+    assert processes(data) == []
+
+
 def test_one_that_needs_more_owns_only_what_it_added(data):
     services = Services(data=data)
     with services.running({"redis"}) as outer:

@@ -166,6 +166,12 @@ def test_a_wrong_choice_of_failed_jobs_is_refused(refused, arguments, words):
     assert words in refused("failed", *arguments)
 
 
+def test_a_view_that_is_not_there_is_named(refused):
+    said = refused("dashboard", "--view", "nowhere:make")
+    assert "--view nowhere:make: nowhere cannot be imported" in said
+    assert "has no make()" in refused("dashboard", "--view", "sample_app:make")
+
+
 def test_a_redis_that_is_away_is_one_line(refused):
     said = refused("failed", "list", REDIS_URL="redis://127.0.0.1:1")
     assert "Redis does not do as asked" in said

@@ -84,6 +84,14 @@ def test_a_unique_key_is_the_same_for_the_same_call_however_it_is_spelled():
     assert keys.isdisjoint({_key(True, 8, "y"), _key(True, 7, "z"), _key(True, 7)})
 
 
+def test_a_unique_key_outlasts_the_wait_of_a_delayed_job():
+    wait, ttl = timedelta(hours=2), timedelta(hours=1)
+    later = task.using(unique=Unique(ttl=ttl), delay=wait)
+    assert sealed(later.message(1)).unique.ttl == wait + ttl
+    window = task.using(unique=Unique(ttl=ttl, until="ttl"), delay=wait)
+    assert sealed(window.message(1)).unique.ttl == ttl
+
+
 def test_a_unique_key_may_be_given():
     assert _key("k", 7) == "k"
     assert _key(Unique(key="k"), 7) == "k"

@@ -129,9 +129,10 @@ def test_a_queue_name_that_no_engine_could_serve_is_refused(name):
         Queue(name)
 
 
-def test_a_queue_without_time_is_refused():
-    with pytest.raises(ConfigurationError, match="expected more than nothing"):
-        Queue("a", timeout=timedelta(0))
+@pytest.mark.parametrize("timeout", [timedelta(0), timedelta(-1), 5, None])
+def test_a_queue_without_time_is_refused(timeout):
+    with pytest.raises(ConfigurationError, match="expected a positive timedelta"):
+        Queue("a", timeout=timeout)
 
 
 def test_a_queue_of_no_app_sends_nothing():
@@ -143,6 +144,7 @@ def test_a_queue_of_no_app_sends_nothing():
     ("arguments", "words"),
     [
         ({"queues": []}, "expected one queue or more"),
+        ({"queues": ["high"]}, r"queues=\['high'\]\): expected Queue\('high'\)"),
         ({"queues": [Queue("a"), Queue("a")]}, "stands there twice"),
         ({"queues": [Queue("a")], "engine": "kafka"}, "expected one of rq, memory"),
         ({"queues": [Queue("a", engine="kafka")]}, "expected one of rq, memory"),

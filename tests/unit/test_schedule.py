@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from headway import App, Cron, Every, Queue, Schedule
 from headway.errors import ConfigurationError
 from headway.options import JOB_ID
+from headway.scheduler import Scheduler, declared
 
 NAIVE = datetime  # hypothesis adds the zone itself
 OSLO = ZoneInfo("Europe/Oslo")
@@ -123,3 +124,35 @@ def test_a_tick_has_one_id_whoever_asks_and_in_whatever_zone():
 def test_a_name_that_could_be_no_part_of_an_id_is_refused(name):
     with pytest.raises(ConfigurationError, match="expected letters, digits"):
         Schedule(name, Every(hours=1), MESSAGE)
+
+
+@pytest.mark.parametrize("options", [{"unique": True}, {"job_id": "mine"}])
+def test_an_option_that_a_tick_would_overwrite_is_refused(options):
+    message = app.task(work).using(**options).message()
+    with pytest.raises(ConfigurationError, match="each tick has a job_id"):
+        Schedule("nightly", Every(hours=1), message)
+
+
+def test_a_unique_task_may_be_scheduled_without():
+    unique = app.task(unique=True)(work)
+    message = unique.using(unique=False).message()
+    assert Schedule("nightly", Every(hours=1), message).message is message
+
+
+def test_two_schedules_of_one_name_are_refused():
+    twice = [Schedule("nightly", Every(hours=n), MESSAGE) for n in (1, 2)]
+    with pytest.raises(ConfigurationError, match="two schedules are named 'nightly'"):
+        Scheduler(app, twice)
+
+
+def test_schedules_that_are_no_list_are_told_of_and_stop_nothing(
+    tmp_path, monkeypatch, caplog
+):
+    folder = tmp_path / "nightly_jobs"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "schedules.py").write_text("schedules = 5\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    wrong = App(queues=[Queue("default")], tasks="nightly_jobs", engine="memory")
+    assert declared(wrong) == []
+    assert "nightly_jobs.schedules gives no list `schedules`" in caplog.text

@@ -191,3 +191,17 @@ def test_the_fixtures_are_there_once_headway_is_installed(pytester, monkeypatch)
     )
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     done.assert_outcomes(passed=3)
+
+
+def test_a_task_that_is_gone_fails_its_job_alone(jobs, app, basic):
+    job = basic.add.enqueue(1)
+    other = basic.add.using(queue="low").enqueue(2)
+    del app.registry._tasks[basic.add.name]
+    held, basic.add = basic.add, None
+    try:
+        with pytest.raises(JobFailedError, match="no such function"):
+            jobs.drain()
+    finally:
+        basic.add = held
+        app.registry.add(held)
+    assert [job.status, other.status] == ["failed", "failed"]

@@ -8,6 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from rq.job import Job as RQJob
+from rq.registry import (
+    CanceledJobRegistry,
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ReadyJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
 from rq.serializers import JSONSerializer
 
 from headway import Retry, Unique
@@ -209,3 +218,19 @@ def test_a_server_that_forgot_the_scripts_is_given_them_again(app, basic, store)
         store.script_flush()
         act()
     assert store.llen("rq:queue:default") == 601
+
+
+REGISTRIES = [
+    (keys.started, StartedJobRegistry),
+    (keys.scheduled, ScheduledJobRegistry),
+    (keys.deferred, DeferredJobRegistry),
+    (keys.ready, ReadyJobRegistry),
+    (keys.finished, FinishedJobRegistry),
+    (keys.failed, FailedJobRegistry),
+    (keys.canceled, CanceledJobRegistry),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), REGISTRIES)
+def test_a_registry_is_where_rq_has_it(store, ours, theirs):
+    assert ours("default") == theirs("default", connection=store).key

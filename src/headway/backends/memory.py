@@ -13,7 +13,12 @@ from typing import assert_never
 from headway.attempt import Attempt, Delivery, error_line
 from headway.backend import Capability, Receipt
 from headway.backends import Context
-from headway.errors import CapabilityError, JobNotFoundError, JobStateError
+from headway.errors import (
+    CapabilityError,
+    HeadwayError,
+    JobNotFoundError,
+    JobStateError,
+)
 from headway.job import JobInfo, JobStatus, Progress
 from headway.message import Envelope
 from headway.outcome import Failed, Outcome, Retried, Succeeded
@@ -135,7 +140,10 @@ class MemoryBackend:
             attempt=record.failures + 1,
             started_at=self._context.clock.now(),
         )
-        outcome = self._attempt.run(self._delivery(record))
+        try:
+            outcome = self._attempt.run(self._delivery(record))
+        except HeadwayError as error:  # its name leads to no task any more
+            outcome = Failed(error=error)
         with self._changed:
             self._keep(record, outcome)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, WatchError
 from rq import Queue
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 CHUNK = 250
 #: How long one blocking wait for a result lasts before the status is asked again.
 LONGEST_WAIT = 1.0
+#: RQ takes a job out of its queue first and says `started` when its process is up. A
+#: cancel that comes in between looks again that often, in seconds, and for so long.
+BETWEEN_LOOKS, LONGEST_TAKING = 0.05, 3.0
+WAITING = ("queued", "scheduled", "deferred")
 NO_REDIS = (
     "no Redis is named: set REDIS_URL=redis://host:6379/0 in the environment or in "
     ".env, or start a development server with `headway up`"
@@ -134,7 +138,7 @@ class RQBackend:
             )
         due = None
         if fields.get(b"status") == b"scheduled":
-            origin = fields.get(b"origin", b"").decode()
+            origin = job_hash.text(fields.get(b"origin", b""))
             due = self.client.zscore(keys.scheduled(origin), job_id)
         return job_hash.read(job_id, fields, latest[0][1] if latest else None, due)
 
@@ -177,13 +181,9 @@ class RQBackend:
 
         Raises:
             JobNotFoundError: there is no such job.
+            JobStateError: a worker took it, and does not say that it runs.
         """
-        info = self.info(job_id)
-        names = (keys.queue, keys.scheduled, keys.deferred, keys.canceled)
-        places = [name(info.queue) for name in names]
-        answer = self._scripts.cancel(
-            self.client, [keys.job(job_id), *places], [job_id]
-        ).decode()
+        answer = self._canceled(job_id, self.info(job_id).queue)
         if answer == "done":
             self._unlock(job_id)
             return True
@@ -192,7 +192,24 @@ class RQBackend:
             with contextlib.suppress(InvalidJobOperation, NoSuchJobError):
                 send_stop_job_command(self.client, job_id, JSONSerializer)
                 return True
+        if answer in WAITING:
+            raise JobStateError(
+                f"job {job_id} is {answer}, yet in no line: a worker has just taken "
+                "it, or died as it did; cancel it again, or delete it"
+            )
         return False
+
+    def _canceled(self, job_id: str, queue: str) -> str:
+        """Run the verb; where a worker is about to begin the job, wait until it has."""
+        names = (keys.queue, keys.scheduled, keys.deferred, keys.canceled)
+        all_keys = [keys.job(job_id), *(name(queue) for name in names)]
+        clock = self._context.clock
+        until = clock.monotonic() + LONGEST_TAKING
+        while True:
+            answer = self._scripts.cancel(self.client, all_keys, [job_id]).decode()
+            if answer not in WAITING or clock.monotonic() >= until:
+                return str(answer)
+            clock.sleep(BETWEEN_LOOKS)
 
     def requeue(self, job_id: str) -> None:
         """Run a failed, stopped or canceled job again, with all its attempts.
@@ -247,9 +264,18 @@ class RQBackend:
         return int(moved) + len(left)
 
     def _promote_by_rq(self, job_id: str, queue: str) -> None:
-        job = RQJob.fetch(job_id, self.client, JSONSerializer)
-        if self.client.zrem(keys.scheduled(queue), job_id):
-            Queue(queue, self.client, serializer=JSONSerializer).enqueue_job(job)
+        """Enqueue a job of RQ's rate limits, in one transaction with its removal."""
+        scheduled = keys.scheduled(queue)
+        with self.client.pipeline() as pipeline, contextlib.suppress(WatchError):
+            pipeline.watch(scheduled)  # type: ignore[no-untyped-call]
+            if pipeline.zscore(scheduled, job_id) is None:
+                return  # another promoter was here
+            job = RQJob.fetch(job_id, self.client, JSONSerializer)
+            pipeline.multi()
+            pipeline.zrem(scheduled, job_id)
+            rq_queue = Queue(queue, self.client, serializer=JSONSerializer)
+            rq_queue._enqueue_rate_limited_job(job, pipeline)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as RQ's own scheduler does
+            pipeline.execute()
 
     def _unlock(self, job_id: str) -> None:
         meta = self.client.hget(keys.job(job_id), "meta")
@@ -276,6 +302,7 @@ def _sending(envelopes: Sequence[Envelope]) -> Generator[None]:
         first, more = envelopes[0], len(envelopes) - 1
         whom = f"{first.task} (job {first.id})" + (f" and {more} more" if more else "")
         raise EnqueueError(
-            f"{whom}: Redis did not confirm: {error}. The jobs may be there all the "
-            "same: send again with the same job_id, and there will be one of each"
+            f"{whom}: Redis did not confirm: {str(error).rstrip('.')}. The jobs may be "
+            "there all the same: send again with the same job_id, and there will be "
+            "one of each"
         ) from error

@@ -9,6 +9,7 @@ import click
 from headway.app import App
 from headway.cli.environment import prepare, the_app
 from headway.errors import ConfigurationError
+from headway.settings import Settings
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -36,26 +37,31 @@ def dashboard(*, host: str | None, port: int | None, view: str) -> None:
     from headway.dashboard import serve  # an extra
 
     host = host or settings.dashboard_host
-    made, port = _made(app, view, host), port or settings.port
+    made, port = _made(app, settings, view, host), port or settings.port
     click.echo(f"open http://{host}:{port}    (Ctrl-C stops it)")
     serve(made, host=host, port=port)
 
 
-def _made(app: App, view: str, host: str) -> Flask:
+def _made(app: App, settings: Settings, view: str, host: str) -> Flask:
     module_name, _, function = view.partition(":")
     if view == OWN and importlib.util.find_spec(module_name) is None:
-        return _plain(app, host)
-    made: Any = getattr(importlib.import_module(module_name), function, None)
+        return _plain(app, settings, host)
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"--view {view}: {module_name} cannot be imported: {error}"
+        ) from error
+    made: Any = getattr(module, function, None)
     if not callable(made):
         raise ConfigurationError(f"--view {view}: {module_name} has no {function}()")
     return cast("Flask", made(host=host))
 
 
-def _plain(app: App, host: str) -> Flask:
+def _plain(app: App, settings: Settings, host: str) -> Flask:
     from headway.dashboard import Options, create_app, read_users
     from headway.wire import client as wire_client
 
-    settings = prepare()
     options = Options.for_host(
         host,
         users=read_users(settings.dashboard_users),

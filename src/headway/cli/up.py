@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 from headway.cli.formation import Formation
 from headway.cli.interrupts import signals_as_interrupts
 from headway.cli.procfile import Procfile
-from headway.cli.servers import REPLACED_BY, embedded_servers, unnamed_servers
+from headway.cli.servers import embedded_servers, installed_servers, unnamed_servers
 from headway.errors import ConfigurationError, MissingExtraError
 from headway.settings import Settings
 
@@ -38,10 +38,9 @@ _SPARE = timedelta(seconds=5)
 @click.option("--reload", is_flag=True, help="Restart processes when code changes.")
 @click.option(
     "--services",
-    default=",".join(REPLACED_BY),
-    show_default=True,
     metavar="NAMES",
-    help="Embedded servers to start where no variable names one; or none.",
+    help="Embedded servers to start where no variable names one, as redis,postgres; "
+    "or none. Left out: redis, and the others where they are installed.",
 )
 def up(
     *,
@@ -50,7 +49,7 @@ def up(
     only: str | None,
     port: int | None,
     reload: bool,
-    services: str,
+    services: str | None,
 ) -> None:
     """Run the processes of the Procfile, for development.
 
@@ -68,7 +67,9 @@ def up(
     )
     # Made once only to find mistakes, before servers take seconds to start.
     _refuse_taken_port(plan(environment=environment), environment)
-    wanted = unnamed_servers(_names(services), environment)
+    wanted = unnamed_servers(
+        installed_servers() if services is None else _names(services), environment
+    )
     if reload and find_spec("watchfiles") is None:
         raise MissingExtraError(
             "--reload needs watchfiles: pip install 'headway[reload]'"

@@ -62,11 +62,13 @@ class Actions:
 
         Raises:
             JobNotFoundError: it is gone; its entry is taken off the list.
-            JobStateError: it has ended, or it runs.
+            JobStateError: it has ended, or it runs and cannot be stopped.
         """
         with self._readable(job_id):
             if self.handle is not None:
-                self.handle(job_id).cancel()
+                job = self.handle(job_id)
+                if not job.cancel():
+                    raise JobStateError(f"job {job_id} is {job.status}: it has ended")
             else:
                 cancel(self.redis, job_id)
 
@@ -176,8 +178,8 @@ def _forget_everywhere(redis: Redis, job_id: str) -> None:
     queues = [origin] if origin else queue_names(redis)
     pipeline = redis.pipeline()
     for queue in queues:
-        for registry, kind in REGISTRIES.items():
-            if kind is None:
+        for registry in REGISTRIES:
+            if registry == "queued":
                 pipeline.lrem(key(queue, registry), 0, job_id)
             elif registry != "started":
                 pipeline.zrem(key(queue, registry), job_id)

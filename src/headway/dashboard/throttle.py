@@ -40,11 +40,6 @@ class Throttle:
             while len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
 
-    def forget(self, name: str) -> None:
-        """Start afresh, after a success."""
-        with self._lock:
-            self._seen.pop(name, None)
-
     def _recent(self, name: str) -> deque[float]:
         times = self._seen.setdefault(name, deque())
         while times and times[0] <= self._clock.monotonic() - self._seconds:

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import IO
 
 from headway.embedded.folder import last_lines
@@ -21,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 _START_SECONDS = 150.0
 _STOP_SECONDS = 60.0
+#: How often who shares servers looks whether their owner has left.
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,39 +101,57 @@ class Owned:
 
 
 class Ownership:
-    """Owns a keeper, and another one in its place when the first is killed."""
+    """Owns keepers, and others in their place when they or their owner are gone."""
 
-    def __init__(self, start: Callable[[], Owned | None]) -> None:
+    def __init__(
+        self, start: Callable[[], Owned | None], were_left: Callable[[], bool]
+    ) -> None:
+        """Start what nobody keeps; `were_left` tells that what is shared ended."""
         self._start = start
-        self._over = False
+        self._were_left = were_left
+        self._over = Event()
         self._changing = Lock()
-        self._owned = start()
-        if self._owned is not None:
-            Thread(target=self._watch, name="embedded-servers", daemon=True).start()
+        self._owned: list[Owned] = []
+        self._own(start())
+        Thread(target=self._look, name="shared-servers", daemon=True).start()
 
     def end(self) -> None:
-        """Have the keeper, if one is owned, stop its servers."""
+        """Have the keepers that are owned stop their servers."""
+        self._over.set()
         with self._changing:
-            self._over = True
-            if self._owned is not None:
-                self._owned.stop()
+            for owned in self._owned:
+                owned.stop()
 
-    def _watch(self) -> None:
+    def _own(self, owned: Owned | None) -> None:
+        if owned is not None:
+            self._owned.append(owned)
+            watch = partial(self._watch, owned)
+            Thread(target=watch, name="embedded-servers", daemon=True).start()
+
+    def _watch(self, owned: Owned) -> None:
         # A keeper that ended in good order was told to; that one is let go.
-        while self._owned is not None and self._owned.process.wait():
-            with self._changing:
-                if self._over:
-                    return
-                _log.warning("the keeper of the servers was killed: starts again")
-                self._replace(self._owned)
+        if owned.process.wait():
+            self._restart("the keeper of the servers was killed: starts again", owned)
 
-    def _replace(self, old: Owned) -> None:
-        old.stop()
-        try:
-            self._owned = self._start()
-        except EmbeddedServerError:
-            _log.exception("the development servers did not start again")
-            self._owned = None
+    def _look(self) -> None:
+        # Who shares servers has jobs under way, and its owner may leave first.
+        while not self._over.wait(_LOOK_SECONDS):
+            if self._were_left():
+                self._restart("the servers' owner has left: this process has them now")
+
+    def _restart(self, why: str, old: Owned | None = None) -> None:
+        with self._changing:
+            if self._over.is_set():
+                return
+            _log.warning(why)
+            if old is not None:
+                old.stop()
+                self._owned.remove(old)
+            try:
+                self._own(self._start())
+            except EmbeddedServerError:
+                _log.exception("the development servers did not start again")
+                self._over.set()
 
 
 def _environment() -> dict[str, str]:

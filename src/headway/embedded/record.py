@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,3 +84,15 @@ class Record:
             for name, entry in self.read().items()
             if entry.serving and entry.is_owned() and self.is_kept(name)
         }
+
+    def were_left(self, names: AbstractSet[str]) -> bool:
+        """Tell whether one of those is kept by nobody, and its owner is gone.
+
+        A living owner starts a killed keeper again by itself, and may have ended
+        one for good.
+        """
+        return any(
+            not entry.is_owned() and not self.is_kept(name)
+            for name, entry in self.read().items()
+            if name in names
+        )

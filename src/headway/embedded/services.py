@@ -35,13 +35,17 @@ class Services:
 
         Servers that are up already are shared, and go on when the block ends;
         the others are started, and stopped at the end, or when this process dies.
+        Who shares servers when their owner goes starts them again and owns them.
 
         Raises:
             EmbeddedServerError: when one cannot start, with the end of its log.
         """
         self._refuse_unknown(names)
         prepare(self._data)
-        ownership = Ownership(partial(self._start_missing, names))
+        ownership = Ownership(
+            partial(self._start_missing, names),
+            partial(Record(self._data).were_left, names),
+        )
         process = os.getpid()
         try:
             yield self._environment(names)

@@ -24,6 +24,7 @@ from headway.observe.reading import (
 )
 from headway.observe.registries import job_ids, key
 from headway.wire import keys
+from headway.wire.job_hash import attempt
 
 _LINE_FIELDS = (
     "description",
@@ -152,7 +153,6 @@ def job(redis: Redis, job_id: str) -> JobPage:
     meta = read_json(_stored(redis, place, "meta", sizes[1]))
     line = _line(job_id, fields, outcome)
     name, args, kwargs = _call(call.value)
-    retries = fields.integer("number_of_retries") or 0
     return JobPage(
         line=line,
         task=name or line.name,
@@ -162,7 +162,7 @@ def job(redis: Redis, job_id: str) -> JobPage:
         result=_result(redis, place, outcome, sizes[2]),
         meta=meta,
         progress=progress_of(meta.value),
-        attempt=retries + 1 if line.started_at else retries,
+        attempt=attempt(line.status, line.started_at, fields.text("number_of_retries")),
         errors=errors_of(meta.value),
         retries_left=fields.integer("retries_left"),
         timeout=fields.integer("timeout"),

@@ -50,8 +50,8 @@ def queue_names(redis: Redis) -> list[str]:
 def _counts(redis: Redis, names: Sequence[str]) -> list[dict[str, int]]:
     pipeline = redis.pipeline(transaction=False)
     for name in names:
-        for registry, kind in REGISTRIES.items():
-            count = pipeline.llen if kind is None else pipeline.zcard
+        for registry in REGISTRIES:
+            count = pipeline.llen if registry == "queued" else pipeline.zcard
             count(key(name, registry))
     # A key of a wrong type answers with an error: it counts as empty.
     answers = iter(pipeline.execute(raise_on_error=False))

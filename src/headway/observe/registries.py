@@ -1,42 +1,29 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from redis import Redis
 from redis.exceptions import ResponseError
-from rq.registry import (
-    BaseRegistry,
-    CanceledJobRegistry,
-    DeferredJobRegistry,
-    FailedJobRegistry,
-    FinishedJobRegistry,
-    ReadyJobRegistry,
-    ScheduledJobRegistry,
-    StartedJobRegistry,
-)
 
 from headway.observe.reading import text
 from headway.wire import keys
 
 #: Every set of jobs that RQ keeps for a queue; "queued" is the queue itself.
-REGISTRIES: dict[str, type[BaseRegistry] | None] = {
-    "queued": None,
-    "started": StartedJobRegistry,
-    "scheduled": ScheduledJobRegistry,
-    "deferred": DeferredJobRegistry,
-    "ready": ReadyJobRegistry,
-    "finished": FinishedJobRegistry,
-    "failed": FailedJobRegistry,
-    "canceled": CanceledJobRegistry,
+REGISTRIES: dict[str, Callable[[str], str]] = {
+    "queued": keys.queue,
+    "started": keys.started,
+    "scheduled": keys.scheduled,
+    "deferred": keys.deferred,
+    "ready": keys.ready,
+    "finished": keys.finished,
+    "failed": keys.failed,
+    "canceled": keys.canceled,
 }
 
 
 def key(queue: str, registry: str) -> str:
     """Return the Redis key of one queue's registry."""
-    kind = REGISTRIES[registry]
-    if kind is None:
-        return keys.queue(queue)
-    return kind.key_template.format(queue)
+    return REGISTRIES[registry](queue)
 
 
 def size(redis: Redis, queue: str, registry: str) -> int:

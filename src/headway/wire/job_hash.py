@@ -135,7 +135,9 @@ def read(
         args=args,
         kwargs=kwargs,
         description=text.get("description", ""),
-        attempt=_attempt(status, text),
+        attempt=attempt(
+            status, text.get("started_at"), text.get("number_of_retries", "")
+        ),
         created_at=_time(text.get("created_at")),
         enqueued_at=_time(text.get("enqueued_at")),
         due=_moment(due),
@@ -185,10 +187,10 @@ def _status(text: str) -> JobStatus:
         return JobStatus.FAILED  # a corrupt hash never runs; its error says more
 
 
-def _attempt(status: JobStatus, text: Mapping[str, str]) -> int:
-    retried = text.get("number_of_retries", "")
+def attempt(status: str, started_at: object, retried: str) -> int:
+    """Return the number of the attempt that runs or ran last; 0 before the first."""
     # RQ keeps the time of the last start while a job waits for its next.
-    begun = 1 if text.get("started_at") and status in _BEGUN else 0
+    begun = 1 if started_at and status in _BEGUN else 0
     return (int(retried) if retried.isdecimal() else 0) + begun
 
 

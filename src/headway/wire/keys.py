@@ -67,6 +67,11 @@ def deferred(queue_name: str) -> str:
     return f"{PREFIX}:deferred:{queue_name}"
 
 
+def ready(queue_name: str) -> str:
+    """Sorted set: ids of jobs whose dependencies or rate limits let them go."""
+    return f"{PREFIX}:ready:{queue_name}"
+
+
 def canceled(queue_name: str) -> str:
     """Sorted set: ids of canceled jobs."""
     return f"{PREFIX}:canceled:{queue_name}"
