@@ -102,7 +102,7 @@ def _file_of(function: Callable[..., Any]) -> str | None:
 def _imported(module_name: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may lie among the tasks
         raise UnknownTaskError(
             f"{name!r}: {module_name} cannot be imported here: "
             f"{type(error).__name__}: {error}"

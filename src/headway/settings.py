@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -127,6 +128,7 @@ class _Reader:
 
 
 def without_password(url: str) -> str:
-    """Return the address without what stands before its @: it goes into messages."""
+    """Return the address as messages show it: nothing before its @, no password=."""
     scheme, separator, rest = url.rpartition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    shown = f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    return re.sub(r"(password=)[^&#]*", r"\1***", shown)

@@ -90,6 +90,7 @@ def test_all_mistakes_are_reported_at_once():
         ("redis://:se@cret@host", "redis://host"),
         ("user:secret@host:6379", "host:6379"),
         (":secret@host", "host"),
+        ("redis://host/0?password=secret&db=1", "redis://host/0?password=***&db=1"),
         ("redis://host", "redis://host"),
         ("nonsense", "nonsense"),
     ],
