@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from headway.cli.formation import Formation
 from headway.cli.interrupts import signals_as_interrupts
+from headway.cli.port import why_taken
 from headway.errors import ConfigurationError, HeadwayError
 from headway.settings import Settings
 from tasks import graph
@@ -108,9 +109,9 @@ def run(*, folder: Path | None, once: bool, port: int | None) -> None:
 
 
 def _has_port(settings: Settings, *, may_do_without: bool) -> bool:
-    if house.is_free(settings.port):
+    if why_taken(settings.dashboard_host, settings.port) is None:
         return True
-    taken = f"port {settings.port} of {house.host()} is in use"
+    taken = f"port {settings.port} of {settings.dashboard_host} is in use"
     if not may_do_without:
         raise Refusal(f"{taken}: choose another with --port, or stop what uses it")
     click.echo(f"{taken}: going on without a dashboard")
@@ -141,7 +142,9 @@ def _run(settings: Settings, folder: Path | None, *, web: bool, once: bool) -> F
         figures = _figures(done, time.monotonic() - started)
         _tell(done, figures)
         if not once:
-            click.echo(f"\nthe dashboard: http://{house.host()}:{settings.port}")
+            click.echo(
+                f"\nthe dashboard: http://{settings.dashboard_host}:{settings.port}"
+            )
             with contextlib.suppress(KeyboardInterrupt):
                 click.echo("Ctrl-C stops everything")
                 formation.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 from collections.abc import Generator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -142,19 +141,3 @@ def processes(settings: Settings, *, web: bool, output: TextIO) -> Generator[For
     )
     with formation:
         yield formation
-
-
-def is_free(port: int) -> bool:
-    """Return whether the dashboard could have this port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host(), port))
-        except OSError:
-            return False
-    return True
-
-
-def host() -> str:
-    """Return the address that the dashboard listens on."""
-    return os.environ.get("HEADWAY_DASHBOARD_HOST") or "127.0.0.1"

@@ -8,6 +8,7 @@ a failure is retried: RQ understands a returned `Retry`, whichever worker it is.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -72,11 +73,7 @@ def _is_this_call(
         return False
     mine = [*job.args, *job.kwargs.values()]
     given = [*args, *kwargs.values()]
-    return len(mine) == len(given) and all(map(_is, mine, given))
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
+    return len(mine) == len(given) and all(map(operator.is_, mine, given))
 
 
 class _JobRun:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
@@ -14,6 +13,7 @@ from dotenv import dotenv_values
 
 from headway.cli.formation import Formation
 from headway.cli.interrupts import signals_as_interrupts
+from headway.cli.port import why_taken
 from headway.cli.procfile import Procfile
 from headway.cli.servers import embedded_servers, installed_servers, unnamed_servers
 from headway.errors import ConfigurationError, MissingExtraError
@@ -141,7 +141,7 @@ def _names(text: str) -> list[str]:
 
 
 def _host(environment: Mapping[str, str]) -> str:
-    return environment.get("HEADWAY_DASHBOARD_HOST") or "127.0.0.1"
+    return Settings.from_environment(environment).dashboard_host
 
 
 def _address(environment: Mapping[str, str]) -> str:
@@ -150,14 +150,11 @@ def _address(environment: Mapping[str, str]) -> str:
 
 def _refuse_taken_port(formation: Formation, environment: Mapping[str, str]) -> None:
     webs = [name for name in formation.names if name.startswith("web.")]
+    host = _host(environment)
     for offset in range(len(webs)):
         port = int(environment["PORT"]) + offset
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_host(environment), port))
-            except OSError as error:
-                raise ConfigurationError(
-                    f"port {port} of {_host(environment)} cannot be used by web: "
-                    f"{error.strerror}; choose another with --port or PORT"
-                ) from error
+        if why := why_taken(host, port):
+            raise ConfigurationError(
+                f"port {port} of {host} cannot be used by web: {why}; choose another "
+                "with --port or PORT"
+            )
