@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headway.app import App, load_app
-    from headway.attempt import RunningJob, current_job
+    from headway.delivery import RunningJob, current_job
     from headway.job import Job, JobInfo, JobStatus, Progress
     from headway.message import Message
+    from headway.middleware import Middleware
     from headway.options import Options, Unique
     from headway.queue import Queue
+    from headway.resource import Resource, injected
     from headway.retry import Backoff, Retry, exponential, fixed
     from headway.schedule import Cron, Every, Schedule
     from headway.task import AsyncTask, Task
@@ -28,18 +30,21 @@ _HOMES = {
     "JobInfo": "job",
     "JobStatus": "job",
     "Message": "message",
+    "Middleware": "middleware",
     "Options": "options",
     "Progress": "job",
     "Queue": "queue",
+    "Resource": "resource",
     "Retry": "retry",
-    "RunningJob": "attempt",
+    "RunningJob": "delivery",
     "Schedule": "schedule",
     "Task": "task",
     "Unique": "options",
     "Worker": "worker",
-    "current_job": "attempt",
+    "current_job": "delivery",
     "exponential": "retry",
     "fixed": "retry",
+    "injected": "resource",
     "load_app": "app",
 }
 
@@ -53,9 +58,11 @@ __all__ = [
     "JobInfo",
     "JobStatus",
     "Message",
+    "Middleware",
     "Options",
     "Progress",
     "Queue",
+    "Resource",
     "Retry",
     "RunningJob",
     "Schedule",
@@ -65,6 +72,7 @@ __all__ = [
     "current_job",
     "exponential",
     "fixed",
+    "injected",
     "load_app",
 ]
 

@@ -6,27 +6,44 @@ import contextlib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from datetime import datetime
+from typing import (
+    Any,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
-from headway import backends
+from headway import backends, middleware, resource
 from headway.attempt import Attempt
 from headway.backend import Backend
 from headway.clock import Clock, SystemClock
 from headway.errors import ConfigurationError, DuplicateJobError, HeadwayError
-from headway.events import Events, JobEnqueued, Subscriber
+from headway.events import Event, Events, JobEnqueued, Subscriber
 from headway.job import Job
-from headway.message import Envelope, Message, seal
+from headway.message import Envelope, Message, Terms, new_id, new_ids, seal, settle
+from headway.middleware import AnyMiddleware, Middleware
 from headway.options import Options, check_options, check_queue
 from headway.queue import Queue
 from headway.registry import Registry
+from headway.resource import Resource, Resources
 from headway.settings import Settings
 from headway.task import AsyncTask, DefinedTask, Delivered, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[[], object])
+M = TypeVar("M", bound=AnyMiddleware)
+
+#: Terms of calls to remember; an application's tasks have a few.
+TERMS = 500
 
 
 class Decorator(Protocol):
@@ -62,12 +79,17 @@ class App:
         engine: str = "rq",
         redis_url: str | None = None,
         clock: Clock | None = None,
+        middleware: Sequence[AnyMiddleware] = (),
+        allow: Sequence[str] = (),
+        accept_pickle: bool = False,
     ) -> None:
         """Declare an application; nothing is connected or imported yet.
 
         `tasks` names the package, or packages, whose functions may run; a worker
-        imports them when it starts. `redis_url` is taken from the environment where
-        it is not given.
+        imports them when it starts. `allow` names modules or functions elsewhere that
+        may run as well, and `accept_pickle` lets its workers unpickle jobs, which
+        gives whoever reaches Redis all that the worker can do. `redis_url` is taken
+        from the environment where it is not given.
 
         Raises:
             ConfigurationError: naming what cannot be.
@@ -77,12 +99,19 @@ class App:
         self.clock: Clock = clock or SystemClock()
         self.events = Events()
         packages = (tasks,) if isinstance(tasks, str) else tuple(tasks)
-        self.registry = Registry(packages, self._plain_task)
+        self.registry = Registry(packages, self._plain_task, allow=allow)
+        self.accept_pickle = accept_pickle
+        self.resources = Resources()
+        self._middleware: list[Middleware] = []
         self.start_hooks: list[StartHook] = []
         self._by_name = {queue.name: queue for queue in self.queues}
         self._redis_url = redis_url
         self._backends: dict[str, Backend] = {}
+        #: By the identity of the options, which are kept so that it stays theirs.
+        self._terms: dict[int, tuple[Options, Terms]] = {}
         self._check()
+        for each in middleware:
+            self.middleware(each)
 
     def _own(self, queue: object) -> Queue:
         if not isinstance(queue, Queue):
@@ -132,18 +161,24 @@ class App:
 
         return define if function is None else define(function)
 
-    def _plain_task(self, function: Callable[..., Any]) -> DefinedTask[..., Any]:
-        return self._made(function, Options())
+    def _plain_task(
+        self, function: Callable[..., Any], name: str | None = None
+    ) -> DefinedTask[..., Any]:
+        return self._made(function, Options(), name)
 
     def _made(
-        self, function: Callable[..., Any], options: Options
+        self,
+        function: Callable[..., Any],
+        options: Options,
+        name: str | None = None,
     ) -> DefinedTask[..., Any]:
-        if not inspect.isfunction(function):
+        # A name that may run was looked up by the registry, whatever it leads to.
+        if name is None and not inspect.isfunction(function):
             raise ConfigurationError(
                 f"{function!r} cannot be a task: expected a function that a module "
                 "defines with `def` or `async def`"
             )
-        name = f"{function.__module__}.{function.__qualname__}"
+        name = name or f"{function.__module__}.{function.__qualname__}"
         kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
         checked = self.check_options(name, options)
         return kind(function, name=name, options=checked, host=self)
@@ -160,8 +195,8 @@ class App:
         if task.name not in self.registry.names() and not self._importable(function):
             raise ConfigurationError(
                 f"{task.name}: workers run functions of "
-                f"{', '.join(self.registry.packages)} only; move it there, or decorate "
-                "it with @app.task"
+                f"{', '.join(self.registry.packages)} only; move it there, decorate "
+                f"it with @app.task, or name it: App(allow=[{task.name!r}])"
             )
         return cast("DefinedTask[P, R]", task)
 
@@ -189,9 +224,50 @@ class App:
 
         return remember
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call it with each event of this process, as `JobEnqueued`."""
-        self.events.subscribe(subscriber)
+    def subscribe(self, subscriber: Subscriber, *kinds: type[Event]) -> None:
+        """Call it with each event of this process, or with those of the kinds."""
+        self.events.subscribe(subscriber, *kinds)
+
+    def middleware(self, function: M) -> M:
+        """Do this round every job: what is before its `yield`, and what is after.
+
+        Raises:
+            ConfigurationError: it is no generator function and no context manager.
+        """
+        self._middleware.append(middleware.define(function))
+        return function
+
+    @overload
+    def resource(self, function: Callable[[], Iterator[T]], /) -> Resource[T]: ...
+
+    @overload
+    def resource(
+        self, /, *, scope: Literal["child"] = "child", eager: bool = False
+    ) -> Callable[[Callable[[], Iterator[T]]], Resource[T]]: ...
+
+    def resource(
+        self,
+        function: Callable[[], Iterator[Any]] | None = None,
+        /,
+        *,
+        scope: str = "child",
+        eager: bool = False,
+    ) -> Any:
+        """Open something once in each child, for its tasks to share.
+
+        The function opens, yields once and closes. It is called when a task first
+        asks, or with `eager` when the child starts.
+
+        Raises:
+            ConfigurationError: the function is none that does so.
+        """
+
+        def define(function: Callable[[], Iterator[Any]]) -> Resource[Any]:
+            made = resource.define(function, scope=scope, eager=eager)
+            self.resources.declared.append(made)
+            return made
+
+        return define if function is None else define(function)
 
     # Asking and sending
 
@@ -232,30 +308,61 @@ class App:
 
     def send(self, messages: Sequence[Message[Any]]) -> list[Job[Any]]:
         """Send messages; what `Task.enqueue` and `enqueue_many` come down to."""
-        sealed = [self._sealed(message) for message in messages]
+        sealed = self._sealed(messages)
         jobs: dict[int, Job[Any]] = {}
         for engine, places in self._by_engine(sealed).items():
             backend = self.backend(engine)
-            receipts = backend.enqueue([sealed[place] for place in places])
-            for place, receipt in zip(places, receipts, strict=True):
-                self._tell(sealed[place], receipt.job_id, receipt.duplicate)
-                jobs[place] = Job(
-                    receipt.job_id,
-                    backend,
-                    messages[place].signature.read_result,
-                    receipt.duplicate,
-                )
+            refused = backend.enqueue([sealed[place] for place in places])
+            for number, place in enumerate(places):
+                other = refused.get(number)
+                job_id = sealed[place].id if other is None else other
+                read = messages[place].signature.read_result
+                jobs[place] = Job(job_id, backend, read, other is not None)
         sent = [jobs[place] for place in range(len(messages))]
+        return self._told(sealed, sent)
+
+    def send_one(self, message: Message[Any]) -> Job[Any]:
+        """Send a message; as `send`, which takes longer to begin than to send one."""
+        terms = self._settled(message, self.clock.now())
+        envelope = seal(message, terms, new_id())
+        backend = self.backend(self._by_name[terms.queue].engine)
+        other = backend.enqueue((envelope,)).get(0)
+        read = message.signature.read_result
+        if other is None and not self.events.wants(JobEnqueued):
+            return Job(envelope.id, backend, read)
+        job = Job[Any](other or envelope.id, backend, read, other is not None)
+        return self._told([envelope], [job])[0]
+
+    def _told(self, sealed: Sequence[Envelope], sent: list[Job[Any]]) -> list[Job[Any]]:
+        """Return the jobs, told of to whoever listens; some may be refused."""
+        if self.events.wants(JobEnqueued):
+            self._tell(sealed, sent)
         self._refuse_duplicates(sealed, sent)  # last: the others are sent, and told of
         return sent
 
-    def _sealed(self, message: Message[Any]) -> Envelope:
+    def _sealed(self, messages: Sequence[Message[Any]]) -> list[Envelope]:
+        """Settle all messages at one moment."""
+        now, ids = self.clock.now(), new_ids(len(messages))
+        return [
+            seal(message, self._settled(message, now), new_id)
+            for message, new_id in zip(messages, ids, strict=True)
+        ]
+
+    def _settled(self, message: Message[Any], now: datetime) -> Terms:
+        # A task's calls share its options, and nearly always the terms as well.
+        options = message.options
+        known = self._terms.get(id(options))
+        if known and known[0] is options and known[1].task == message.task:
+            return known[1]
         queue = self._queue_of(message)
         if (queue.engine or self.engine) != "memory":
             self._refuse_unreachable(message.task)
-        return seal(
-            message, queue=queue.name, timeout=queue.timeout, now=self.clock.now()
-        )
+        terms = settle(message, queue=queue.name, timeout=queue.timeout, now=now)
+        if terms.are_lasting:
+            if len(self._terms) >= TERMS:
+                self._terms.clear()
+            self._terms[id(options)] = (options, terms)
+        return terms
 
     def _queue_of(self, message: Message[Any]) -> Queue:
         name = message.options.get("queue")
@@ -264,32 +371,35 @@ class App:
         return self._by_name[name]
 
     def _by_engine(self, sealed: Sequence[Envelope]) -> dict[str, list[int]]:
+        """Return the places of the messages that each engine is to be sent."""
         places: dict[str, list[int]] = {}
         for place, envelope in enumerate(sealed):
-            engine = self._by_name[envelope.queue].engine or self.engine
+            engine = self._by_name[envelope.terms.queue].engine or self.engine
             places.setdefault(engine, []).append(place)
         return places
 
-    def _tell(self, envelope: Envelope, job_id: str, duplicate: bool) -> None:
-        self.events.emit(
-            JobEnqueued(
-                job_id=job_id,
-                task=envelope.task,
-                queue=envelope.queue,
-                duplicate=duplicate,
+    def _tell(self, sealed: Sequence[Envelope], sent: Sequence[Job[Any]]) -> None:
+        for envelope, job in zip(sealed, sent, strict=True):
+            self.events.emit(
+                JobEnqueued(
+                    job_id=job.id,
+                    task=envelope.terms.task,
+                    queue=envelope.terms.queue,
+                    duplicate=job.duplicate,
+                )
             )
-        )
 
     def _refuse_duplicates(
         self, sealed: Sequence[Envelope], sent: Sequence[Job[Any]]
     ) -> None:
         for envelope, job in zip(sealed, sent, strict=True):
-            unique = envelope.unique
             # A job in the way of itself was sent twice by a client that reconnected.
-            other = job.duplicate and job.id != envelope.id
-            if other and unique and unique.on_duplicate == "raise":
+            if not job.duplicate or job.id == envelope.id:
+                continue
+            unique = envelope.terms.unique
+            if unique and unique.on_duplicate == "raise":
                 raise DuplicateJobError(
-                    f"{envelope.task}: job {job.id} holds the unique key "
+                    f"{envelope.terms.task}: job {job.id} holds the unique key "
                     f"{unique.key!r}; wait for its end, or ask for its handle: "
                     "on_duplicate='existing'"
                 )
@@ -304,7 +414,9 @@ class App:
 
     def _importable(self, function: Callable[..., Any]) -> bool:
         at_top_level = "." not in function.__qualname__
-        return at_top_level and self.registry.covers(function.__module__)
+        name = f"{function.__module__}.{function.__qualname__}"
+        covered = at_top_level and self.registry.covers(function.__module__)
+        return covered or self.registry.allows(name)
 
     # Engines
 
@@ -318,8 +430,8 @@ class App:
         if engine not in self._backends:
             context = backends.Context(
                 settings=Settings.from_environment(),
-                events=self.events,
                 clock=self.clock,
+                attempt=self.attempt(),
                 resolve=self.registry.resolve,
                 redis_url=self._redis_url,
             )
@@ -332,6 +444,7 @@ class App:
         """Serve all queues by another engine for a while, as tests do."""
         saved = (self.engine, self.queues, self._by_name, self._backends)
         self.engine, self._backends = engine, {}
+        self._terms.clear()
         self.queues = tuple(replace(queue, engine=None) for queue in self.queues)
         self._by_name = {queue.name: queue for queue in self.queues}
         try:
@@ -339,12 +452,14 @@ class App:
         finally:
             self.close()
             self.engine, self.queues, self._by_name, self._backends = saved
+            self._terms.clear()
 
     def close(self) -> None:
-        """Give back all connections; they are made again when needed."""
+        """Give back all connections and resources; they are made again when needed."""
         for backend in self._backends.values():
             backend.close()
         self._backends.clear()
+        self.resources.close()
 
     def delivered(
         self,
@@ -353,8 +468,16 @@ class App:
         kwargs: dict[str, Any],
     ) -> Delivered | None:
         """Run a call as a job if an engine's worker makes it, as `Task` asks."""
-        attempt = Attempt(events=self.events, clock=self.clock)
-        return backends.delivered(attempt, task, args, kwargs)
+        return backends.delivered(self.attempt, task, args, kwargs)
+
+    def attempt(self) -> Attempt:
+        """Return what runs this application's jobs, for a worker or an engine."""
+        return Attempt(
+            events=self.events,
+            clock=self.clock,
+            resources=self.resources,
+            middleware=self._middleware,
+        )
 
 
 def load_app(path: str) -> App:

@@ -1,18 +1,23 @@
-"""One run of a job, read from top to bottom; the same under every engine."""
+"""One run of a job, read from top to bottom; the same under every engine.
+
+A plain task and an `async def` one take the same steps, so there is one list of them,
+and it is a coroutine. For a plain task it never waits: `run` starts it, and by then it
+has ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
+from types import CoroutineType
 from typing import Any, assert_never
 
 from headway.clock import Clock, SystemClock
+from headway.delivery import Delivery, RunningJob, current
 from headway.errors import ArgumentError, JobExpiredError, ResultError, TaskTimeoutError
 from headway.events import (
     Events,
@@ -21,60 +26,9 @@ from headway.events import (
     JobStarted,
     JobSucceeded,
 )
-from headway.job import Progress
+from headway.middleware import Middleware, around
 from headway.outcome import Failed, Outcome, Retried, Succeeded
-from headway.retry import Retry
-from headway.task import DefinedTask
-
-_current: ContextVar[RunningJob | None] = ContextVar("headway_job", default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningJob:
-    """The job that this code is the running of; see `current_job`."""
-
-    id: str
-    task: str
-    queue: str
-    #: Counted from 1.
-    attempt: int
-    _save_progress: Callable[[Progress], None] = field(repr=False)
-
-    def progress(self, done: float, total: float, note: str = "") -> None:
-        """Say how far the job has come; `Job.progress` reads it."""
-        self._save_progress(Progress(done=done, total=total, note=note))
-
-
-def current_job() -> RunningJob | None:
-    """Return the job that runs here, or None outside of a worker."""
-    return _current.get()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """What an engine hands over: a job to be run once, here."""
-
-    job_id: str
-    task: DefinedTask[Any, Any]
-    queue: str
-    args: Sequence[object]
-    kwargs: Mapping[str, object]
-    #: Counted from 1.
-    attempt: int
-    retry: Retry | None
-    expires_at: datetime | None
-    save_progress: Callable[[Progress], None]
-    #: What the engine raises into a task that runs too long.
-    timeouts: tuple[type[Exception], ...] = ()
-
-    def about(self) -> dict[str, Any]:
-        """Return what every event of this attempt says."""
-        return {
-            "job_id": self.job_id,
-            "task": self.task.name,
-            "queue": self.queue,
-            "attempt": self.attempt,
-        }
+from headway.resource import Resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +37,54 @@ class Attempt:
 
     events: Events
     clock: Clock = field(default_factory=SystemClock)
+    resources: Resources = field(default_factory=Resources)
+    #: The first is the outermost.
+    middleware: Sequence[Middleware] = ()
 
     def run(self, delivery: Delivery) -> Outcome:
-        """Restore, call, write: the outcome is a value, whatever the task raises."""
+        """Run a task to its end: the outcome is a value, whatever the task raises.
+
+        Raises:
+            BaseException: what stops the worker itself, and `delivery.interrupts`.
+        """
+        try:
+            self._steps(delivery, blocking=True).send(None)
+        except StopIteration as ended:
+            outcome: Outcome = ended.value
+            return outcome
+        raise AssertionError("a blocking run has waited")
+
+    async def run_async(self, delivery: Delivery) -> Outcome:
+        """Do what `run` does on a running loop, for `async def` tasks.
+
+        Raises:
+            CancelledError: this very call was cancelled; see `broken_off`.
+            BaseException: what stops the worker itself, and `delivery.interrupts`.
+        """
+        return await self._steps(delivery, blocking=False)
+
+    def broken_off(
+        self, delivery: Delivery, error: BaseException, elapsed: timedelta
+    ) -> Outcome:
+        """Say what comes of a run that its worker has ended, as after a timeout."""
+        outcome = self._after(error, delivery)
+        self._tell_ended(delivery, outcome, elapsed.total_seconds())
+        return outcome
+
+    async def _steps(self, delivery: Delivery, *, blocking: bool) -> Outcome:
         started = self.clock.monotonic()
-        self.events.emit(JobStarted(**delivery.about()))
+        if self.events.wants(JobStarted):
+            self.events.emit(JobStarted(**delivery.about()))
         try:
             self._refuse_expired(delivery)
-            returned = self._call(delivery)
-            result = delivery.task.signature.write_result(returned)
-            outcome: Outcome = Succeeded(result=result)
-        except Exception as error:  # noqa: BLE001 - the one place round a task
+            returned = await self._returned(delivery, blocking=blocking)
+            encoded = delivery.task.signature.write_result(returned)
+            outcome: Outcome = Succeeded(encoded=encoded)
+        except BaseException as error:
+            if _is_the_workers_own(error, delivery):
+                raise
             outcome = self._after(error, delivery)
-        elapsed = timedelta(seconds=self.clock.monotonic() - started)
-        self._tell_ended(delivery, outcome, elapsed)
+        self._tell_ended(delivery, outcome, self.clock.monotonic() - started)
         return outcome
 
     def _refuse_expired(self, delivery: Delivery) -> None:
@@ -107,27 +95,31 @@ class Attempt:
                 "waited too long in its queue and was not run"
             )
 
-    def _call(self, delivery: Delivery) -> object:
-        signature = delivery.task.signature
-        args, kwargs = signature.read(delivery.args, delivery.kwargs)
-        token = _current.set(
-            RunningJob(
-                id=delivery.job_id,
-                task=delivery.task.name,
-                queue=delivery.queue,
-                attempt=delivery.attempt,
-                _save_progress=delivery.save_progress,
-            )
-        )
+    async def _returned(self, delivery: Delivery, *, blocking: bool) -> object:
+        job = RunningJob(delivery, self.resources)
+        token = current.set(job)
+        returned: object = None  # what a middleware that keeps an exception leaves
         try:
-            returned = delivery.task.function(*args, **kwargs)
-            return _awaited(returned) if inspect.iscoroutine(returned) else returned
+            with around(self.middleware, job):
+                returned = self._call(delivery)
+                if isinstance(returned, CoroutineType):
+                    returned = _awaited(returned) if blocking else await returned
         except delivery.timeouts as error:
             raise TaskTimeoutError(f"{delivery.task.name}: {error}") from error
         finally:
-            _current.reset(token)
+            current.reset(token)
+        return returned
 
-    def _after(self, error: Exception, delivery: Delivery) -> Outcome:
+    def _call(self, delivery: Delivery) -> object:
+        signature = delivery.task.signature
+        args, kwargs = signature.read(delivery.args, delivery.kwargs)
+        if signature.injected:
+            for name, resource in signature.resources.items():
+                kwargs[name] = self.resources.get(resource)
+        returned: object = delivery.task.function(*args, **kwargs)
+        return returned
+
+    def _after(self, error: BaseException, delivery: Delivery) -> Outcome:
         # Another attempt cannot mend a wrong argument, a late job or a bad result.
         hopeless = isinstance(error, ArgumentError | JobExpiredError | ResultError)
         if delivery.retry is None or hopeless:
@@ -139,9 +131,10 @@ class Attempt:
             return Failed(error=error)
         return Retried(error=error, delay=delay)
 
-    def _tell_ended(
-        self, delivery: Delivery, outcome: Outcome, elapsed: timedelta
-    ) -> None:
+    def _tell_ended(self, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
+        if not self.events.wants(_TOLD_AS[type(outcome)]):
+            return
+        elapsed = timedelta(seconds=seconds)
         about: dict[str, Any] = {**delivery.about(), "elapsed": elapsed}
         match outcome:
             case Succeeded():
@@ -155,15 +148,40 @@ class Attempt:
                 assert_never(outcome)
 
 
-def _awaited(coroutine: Coroutine[Any, Any, object]) -> object:
+_TOLD_AS = {Succeeded: JobSucceeded, Retried: JobRetried, Failed: JobFailed}
+
+
+def _is_the_workers_own(error: BaseException, delivery: Delivery) -> bool:
+    """Tell what stops the worker from what a task may raise, `SystemExit` included."""
+    if isinstance(error, asyncio.CancelledError):
+        return _is_being_cancelled()
+    return isinstance(error, (KeyboardInterrupt, GeneratorExit, *delivery.interrupts))
+
+
+def _is_being_cancelled() -> bool:
+    """Tell a cancellation from outside from one that the task's own code raises."""
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop runs here
+        return False
+    return task is not None and task.cancelling() > 0
+
+
+def _awaited(coroutine: Coroutine[Any, Any, object]) -> object:
+    if not _is_in_a_loop():
         return asyncio.run(coroutine)
     # A test that runs jobs inline in a loop of its own: that loop has to wait.
     with ThreadPoolExecutor(max_workers=1) as thread:
         context = contextvars.copy_context()
         return thread.submit(context.run, asyncio.run, coroutine).result()
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def error_line(error: BaseException, longest: int = 500) -> str:

@@ -14,8 +14,11 @@ of it and not the worker.
 from __future__ import annotations
 
 import collections.abc
+import functools
 import inspect
+import itertools
 import math
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +30,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from headway.errors import ArgumentError, ConfigurationError, ResultError
+from headway.resource import Resource, injected
 
 #: Annotations that promise no more than "something to go through": lists will do.
 _ABSTRACT = (
@@ -35,6 +39,15 @@ _ABSTRACT = (
     collections.abc.Collection,
 )
 
+
+#: JSON's own types: such a value arrives as it is where its annotation is its type.
+_PLAIN = frozenset[type]([int, float, str, bool, type(None)])
+_INTEGERS = range(-(2**63), 2**63)
+#: Shapes of calls to remember; `**kwargs` may have any number of them.
+_SHAPES = 100
+
+#: Name and annotation of a parameter, and the types that need no conversion.
+Place = tuple[str, Any, frozenset[type]]
 
 NO_NAN = "JSON has no NaN and no infinity: send None or a text"
 
@@ -53,8 +66,16 @@ class Signature:
     def __init__(self, function: Callable[..., object], name: str) -> None:
         self._function = function
         self._name = name
-        self._signature = inspect.signature(function)
+        self._signature = _signature_of(function)
         self._hints: dict[str, Any] | None = None
+        #: What `bind` found, by the number of arguments and the keywords.
+        self._shapes: dict[tuple[object, ...], list[Place]] = {}
+        #: The parameters that a worker fills in, and no call.
+        self.injected = frozenset(
+            parameter.name
+            for parameter in self._signature.parameters.values()
+            if parameter.default is injected
+        )
 
     def write(self, args: Sequence[object], kwargs: Mapping[str, object]) -> Arguments:
         """Turn a call's arguments into JSON's own types.
@@ -65,11 +86,15 @@ class Signature:
             ConfigurationError: an annotation cannot be resolved.
         """
         places = self._places(args, kwargs)
-        given = [*args, *kwargs.values()]
+        given = (*args, *kwargs.values()) if kwargs else args
         written = [
-            self._write_one(place, value)
-            for place, value in zip(places, given, strict=True)
+            value
+            if type(value) in plain and _is_plain(value)
+            else self._write_one(name, annotation, value)
+            for (name, annotation, plain), value in zip(places, given, strict=True)
         ]
+        if not kwargs:
+            return Arguments(args=tuple(written), kwargs={})
         return Arguments(
             args=tuple(written[: len(args)]),
             kwargs=dict(zip(kwargs, written[len(args) :], strict=True)),
@@ -85,20 +110,23 @@ class Signature:
                 changed since the job was sent; the message names the argument.
         """
         places = self._places(args, kwargs)
+        given = (*args, *kwargs.values()) if kwargs else args
         read = [
-            self._read_one(place, value)
-            for place, value in zip(places, [*args, *kwargs.values()], strict=True)
+            value if type(value) in plain else self._read_one(name, annotation, value)
+            for (name, annotation, plain), value in zip(places, given, strict=True)
         ]
+        if not kwargs:
+            return read, {}
         return read[: len(args)], dict(zip(kwargs, read[len(args) :], strict=True))
 
-    def write_result(self, value: object) -> object:
-        """Turn what the task returned into JSON's own types.
+    def write_result(self, value: object) -> bytes:
+        """Return what the task returned as JSON.
 
         Raises:
             ResultError: it cannot be written as JSON.
         """
         try:
-            return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_encode))
+            return _ENCODER.encode(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ResultError(
                 f"{self._name}() returned {_shown(value)}, which cannot be written "
@@ -125,37 +153,87 @@ class Signature:
         bound = self._signature.bind(*arguments.args, **arguments.kwargs)
         return dict(bound.arguments)
 
+    @functools.cached_property
+    def resources(self) -> dict[str, Resource[Any]]:
+        """Return the resource behind each parameter that a worker fills in.
+
+        Raises:
+            ConfigurationError: a parameter lacks its resource or its default.
+        """
+        found = {name: _resource_of(hint) for name, hint in self._annotations().items()}
+        resources = {name: one for name, one in found.items() if one is not None}
+        for name in self.injected.symmetric_difference(resources):
+            raise ConfigurationError(
+                f"{self._name}(): a resource is taken as `{name}: Annotated[Pool, "
+                "database] = injected`; the annotation or the default is missing"
+            )
+        return resources
+
+    def refuse_lacking(
+        self, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> None:
+        """Refuse a call, made here and now, in which no resource was passed.
+
+        Raises:
+            ArgumentError: naming the parameter.
+        """
+        bound = self._signature.bind_partial(*args, **kwargs)
+        for name in sorted(self.injected.difference(bound.arguments)):
+            raise ArgumentError(
+                f"{self._name}(): {name} is filled in by a worker, and this call is "
+                f"made here and now: pass it, as {name}=..."
+            )
+
     def _places(
         self, args: Sequence[object], kwargs: Mapping[str, object]
-    ) -> list[tuple[str, Any]]:
-        """Return the name and annotation of the parameter behind each argument."""
+    ) -> list[Place]:
+        """Return the parameter behind each argument; remembered, for `bind` is slow."""
+        shape = (len(args), *kwargs)
+        places = self._shapes.get(shape)
+        if places is None:
+            places = self._bound(args, kwargs)
+            if len(self._shapes) < _SHAPES:
+                self._shapes[shape] = places
+        return places
+
+    def _bound(
+        self, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> list[Place]:
+        _ = self.resources  # a mistake in the definition is the sender's to hear
         try:
-            self._signature.bind(*args, **kwargs)
+            bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise ArgumentError(f"{self._name}{self._signature}: {error}") from error
+        self._refuse_injected(bound)
         parameters = self._signature.parameters
         positional = [
-            parameter
+            parameter.name
             for parameter in parameters.values()
             if parameter.kind not in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD)
         ]
-        rest = {p.kind: p for p in parameters.values()}.get(
+        rest = {p.kind: p.name for p in parameters.values()}.get(
             inspect.Parameter.VAR_KEYWORD
         )
-        hints = self._annotations()
-        places: list[tuple[str, Any]] = []
-        for index in range(len(args)):
-            parameter = positional[min(index, len(positional) - 1)]
-            places.append((parameter.name, hints.get(parameter.name, Any)))
         by_name = {
             p.name
             for p in parameters.values()
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
         }
+        last = len(positional) - 1
+        hints = self._annotations()
+        owners = [positional[min(i, last)] for i in range(len(args))]
+        places = [_place(name, hints.get(name, Any)) for name in owners]
         for key in kwargs:
-            owner = key if key in by_name else rest.name if rest else key
-            places.append((key, hints.get(owner, Any)))
+            owner = key if key in by_name else rest or key
+            places.append(_place(key, hints.get(owner, Any)))
         return places
+
+    def _refuse_injected(self, bound: inspect.BoundArguments) -> None:
+        for name in sorted(self.injected.intersection(bound.arguments)):
+            raise ArgumentError(
+                f"{self._name}({name}=...): a resource does not travel; leave it out, "
+                "and the worker fills it in"
+            )
 
     def _annotations(self) -> dict[str, Any]:
         # At first use, not at definition: a class may be defined further down.
@@ -170,8 +248,7 @@ class Signature:
                 ) from error
         return self._hints
 
-    def _write_one(self, place: tuple[str, Any], value: object) -> object:
-        name, annotation = place
+    def _write_one(self, name: str, annotation: Any, value: object) -> object:  # noqa: ANN401
         try:
             written = msgspec.json.encode(value, enc_hook=_encode)
             arrived = msgspec.json.decode(written, type=annotation, dec_hook=_decode)
@@ -187,8 +264,7 @@ class Signature:
             )
         return msgspec.json.decode(written)
 
-    def _read_one(self, place: tuple[str, Any], value: object) -> object:
-        name, annotation = place
+    def _read_one(self, name: str, annotation: Any, value: object) -> object:  # noqa: ANN401
         try:
             return _convert(value, annotation)
         except (msgspec.ValidationError, TypeError, ValueError) as error:
@@ -196,6 +272,41 @@ class Signature:
                 f"{self._name}({name}={_shown(value)}): {error}. The job was sent "
                 "with other types than the code has now"
             ) from error
+
+
+def _signature_of(function: Callable[..., object]) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except ValueError:  # some functions written in C do not tell
+        return inspect.signature(lambda *args, **kwargs: None)  # noqa: ARG005
+
+
+def _place(name: str, annotation: Any) -> Place:  # noqa: ANN401
+    return name, annotation, _plain_types(annotation)
+
+
+def _plain_types(annotation: Any) -> frozenset[type]:  # noqa: ANN401
+    """Return the types whose values arrive unchanged, by an annotation."""
+    if annotation is Any or annotation is object:
+        return _PLAIN
+    if annotation is None:
+        annotation = type(None)
+    if isinstance(annotation, type) and annotation in _PLAIN:
+        return frozenset([annotation])
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        of_each = [_plain_types(kind) for kind in typing.get_args(annotation)]
+        if all(of_each):
+            return frozenset(itertools.chain.from_iterable(of_each))
+    return frozenset()
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether JSON carries a value of `_PLAIN` types as it is."""
+    if isinstance(value, str):
+        return value.isascii() or value.isprintable()  # not half a surrogate pair
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value in _INTEGERS if isinstance(value, int) else True
 
 
 def _convert(value: object, annotation: Any) -> Any:  # noqa: ANN401
@@ -210,6 +321,9 @@ def _encode(value: object) -> object:
     raise TypeError(f"{type(value).__qualname__} has no form in JSON")
 
 
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode)
+
+
 def _decode(kind: Any, value: Any) -> Any:  # noqa: ANN401 - msgspec's hook
     if isinstance(kind, type) and issubclass(kind, PurePath):
         return kind(value)
@@ -218,6 +332,11 @@ def _decode(kind: Any, value: Any) -> Any:  # noqa: ANN401 - msgspec's hook
     if hasattr(kind, "model_validate"):
         return kind.model_validate(value)
     raise TypeError(f"{_named(kind)} cannot be made from JSON")
+
+
+def _resource_of(annotation: object) -> Resource[Any] | None:
+    metadata = getattr(annotation, "__metadata__", ())
+    return next((one for one in metadata if isinstance(one, Resource)), None)
 
 
 def _same(sent: object, arrived: object, annotation: object) -> bool:

@@ -14,9 +14,13 @@ HeadwayError
 ├── ResultTimeoutError        the job has not ended in the time given
 ├── JobFailedError            the job ended by raising; carries its traceback
 ├── TaskNotAllowedError       the worker refuses to import or run this name
+├── UnreadableJobError        what is stored of the job is no job that can be run
+├── LeaseLostError            another worker has the job now: this run cannot commit
 ├── TaskTimeoutError          the task ran longer than its timeout
+├── JobKilledError            a person had the process killed that ran the job
 ├── JobExpiredError           the job waited longer than its `expires`
 ├── ResultError               what the task returned cannot be written as JSON
+├── ResourceError             a resource belongs to another process, or is empty
 └── EmbeddedServerError       a development server did not start or answer
 """
 
@@ -84,8 +88,20 @@ class TaskNotAllowedError(HeadwayError):
     """Raised in a worker when a job names a function that may not run."""
 
 
+class UnreadableJobError(HeadwayError):
+    """Raised in a worker when what is stored of a job cannot be read."""
+
+
+class LeaseLostError(HeadwayError):
+    """Raised in a worker when another has the job now: nothing of this run counts."""
+
+
 class TaskTimeoutError(HeadwayError):
     """Raised in a task that has run longer than its timeout."""
+
+
+class JobKilledError(HeadwayError):
+    """Says of a failed job that a person had its process killed."""
 
 
 class JobExpiredError(HeadwayError):
@@ -94,6 +110,10 @@ class JobExpiredError(HeadwayError):
 
 class ResultError(HeadwayError):
     """Raised in a worker when a returned value cannot be written as JSON."""
+
+
+class ResourceError(HeadwayError):
+    """Raised where a resource was opened before a fork, or yields nothing."""
 
 
 class EmbeddedServerError(HeadwayError):

@@ -71,15 +71,27 @@ class Events:
     """The subscribers of one application."""
 
     def __init__(self) -> None:
-        self._subscribers: list[Subscriber] = []
+        self._subscribers: list[tuple[Subscriber, tuple[type[Event], ...]]] = []
+        self._wanted: tuple[type[Event], ...] = ()
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call it with each event from now on, in this process."""
-        self._subscribers.append(subscriber)
+    def subscribe(self, subscriber: Subscriber, *kinds: type[Event]) -> None:
+        """Call it with each event from now on, in this process.
+
+        With `kinds` only with those: an event that nobody wants is not even made.
+        """
+        kinds = kinds or (Event,)
+        self._subscribers.append((subscriber, kinds))
+        self._wanted += kinds
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Tell whether anybody would hear of it."""
+        return issubclass(kind, self._wanted)
 
     def emit(self, event: Event) -> None:
         """Tell all subscribers; one that raises never changes a job's outcome."""
-        for subscriber in self._subscribers:
+        for subscriber, kinds in self._subscribers:
+            if not isinstance(event, kinds):
+                continue
             try:
                 subscriber(event)
             except Exception:  # a listener must not fail a job

@@ -16,6 +16,8 @@ R_co = TypeVar("R_co", covariant=True)
 
 #: How often an async caller looks, at first and at most.
 FIRST_LOOK, LONGEST_LOOK = 0.01, 0.25
+#: What is kept of the lines that a job logs.
+LOG_LINES, LONGEST_LOG_LINE = 100, 500
 
 
 class JobStatus(StrEnum):
@@ -80,6 +82,8 @@ class JobInfo:
     ended_at: datetime | None = None
     timeout: timedelta | None = None
     progress: Progress | None = None
+    #: The last lines that the job said, oldest first.
+    log: tuple[str, ...] = ()
     worker: str | None = None
     #: The last attempt's traceback, or what a worker or engine says instead.
     error: str | None = None

@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded:
-    """The task returned; `result` is its value in JSON's own types."""
+    """The task returned."""
 
-    result: object
+    #: The value that it returned, as JSON.
+    encoded: bytes
+
+    @property
+    def result(self) -> object:
+        """Return the value in JSON's own types."""
+        return msgspec.json.decode(self.encoded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
-from types import FunctionType, ModuleType
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from headway.allowed import Allowed, imported
 from headway.errors import (
     ConfigurationError,
     TaskNotAllowedError,
@@ -16,17 +16,26 @@ from headway.errors import (
 )
 from headway.task import DefinedTask
 
-#: Makes the task of an undecorated function.
-MakeTask = Callable[[FunctionType], DefinedTask[..., Any]]
+#: Makes the task of an undecorated function, and of the name that travelled.
+MakeTask = Callable[[Callable[..., Any], str], DefinedTask[..., Any]]
 
 
 class Registry:
-    """Finds a task by the name that travelled, importing only the tasks packages."""
+    """Finds a task by the name that travelled, importing only what may run."""
 
-    def __init__(self, packages: tuple[str, ...], make_task: MakeTask) -> None:
+    def __init__(
+        self, packages: tuple[str, ...], make_task: MakeTask, allow: Sequence[str] = ()
+    ) -> None:
+        """Name the tasks packages, and what else may run.
+
+        Raises:
+            ConfigurationError: `allow` is not a list of dotted names.
+        """
         self.packages = packages
+        self._allowed = Allowed(allow)
         self._make_task = make_task
         self._tasks: dict[str, DefinedTask[..., Any]] = {}
+        self._plain_tasks: dict[str, DefinedTask[..., Any]] = {}
 
     def add(self, task: DefinedTask[..., Any]) -> None:
         """Register a task.
@@ -46,25 +55,35 @@ class Registry:
         return sorted(self._tasks)
 
     def resolve(self, name: str) -> DefinedTask[..., Any]:
-        """Return the task of a name; nothing outside of the packages is imported.
+        """Return the task of a name; nothing is imported but what may run.
 
         Raises:
             TaskNotAllowedError: the name is not one that may run.
             UnknownTaskError: it would be, but it leads to no function.
         """
-        if name in self._tasks:
-            return self._tasks[name]
+        for known in (self._tasks, self._plain_tasks):
+            if name in known:
+                return known[name]
         module_name, _, attribute = name.rpartition(".")
-        if not self.covers(module_name):
-            raise TaskNotAllowedError(
-                f"{name!r} may not run: it is neither registered nor a function of "
-                f"the tasks package ({', '.join(self.packages)}). It was not imported"
-            )
-        found = getattr(_imported(module_name, name), attribute, None)
+        if self.covers(module_name):
+            return self._of_the_packages(module_name, attribute)
+        if self.allows(name):
+            return self._plain(self._allowed.find(name), name)
+        raise TaskNotAllowedError(
+            f"{name!r} may not run: it is neither registered nor a function of "
+            f"the tasks package ({', '.join(self.packages)}). It was not imported. "
+            f"If it is meant to run: App(allow=[{module_name or name!r}])"
+        )
+
+    def _of_the_packages(
+        self, module_name: str, attribute: str
+    ) -> DefinedTask[..., Any]:
+        name = f"{module_name}.{attribute}"
+        found = getattr(imported(module_name, name), attribute, None)
         if isinstance(found, DefinedTask):
             return found
         if inspect.isfunction(found) and found.__module__ == module_name:
-            return self._make_task(found)
+            return self._plain(found, name)
         if found is None:
             raise UnknownTaskError(
                 f"{name!r}: the module has no such function. Was it renamed or "
@@ -73,6 +92,14 @@ class Registry:
         raise TaskNotAllowedError(
             f"{name!r} may not run: it is not a function that {module_name} defines"
         )
+
+    def _plain(self, function: Callable[..., Any], name: str) -> DefinedTask[..., Any]:
+        # Kept, since a task learns its function's annotations only once.
+        return self._plain_tasks.setdefault(name, self._make_task(function, name))
+
+    def allows(self, name: str) -> bool:
+        """Tell whether a function elsewhere was named as one that may run."""
+        return self._allowed.covers(name)
 
     def import_all(self) -> dict[str, Exception]:
         """Import every module of the packages; return those that failed, by name."""
@@ -97,16 +124,6 @@ def _same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
 
 def _file_of(function: Callable[..., Any]) -> str | None:
     return inspect.getsourcefile(inspect.unwrap(function))
-
-
-def _imported(module_name: str, name: str) -> ModuleType:
-    try:
-        return importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # a script may lie among the tasks
-        raise UnknownTaskError(
-            f"{name!r}: {module_name} cannot be imported here: "
-            f"{type(error).__name__}: {error}"
-        ) from error
 
 
 def _modules_of(package: str, failed: dict[str, Exception]) -> Iterator[str]:

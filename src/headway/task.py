@@ -19,8 +19,8 @@ R = TypeVar("R")
 class Host(Protocol):
     """What a task needs of its application."""
 
-    def send(self, messages: Sequence[Message[Any]]) -> list[Job[Any]]:
-        """Send messages in one round trip."""
+    def send_one(self, message: Message[Any]) -> Job[Any]:
+        """Send a message."""
         ...
 
     def check_options(self, owner: str, options: Options) -> Options:
@@ -93,12 +93,12 @@ class DefinedTask(Generic[P, R]):
             EnqueueError: the store did not confirm the job.
             DuplicateJobError: a unique job is there, and the task asks to hear.
         """
-        return self._host.send([self.message(*args, **kwargs)])[0]
+        return self._host.send_one(self.message(*args, **kwargs))
 
     async def enqueue_async(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Send the call without holding the event loop; as `enqueue`."""
         message = self.message(*args, **kwargs)
-        return (await asyncio.to_thread(self._host.send, [message]))[0]
+        return await asyncio.to_thread(self._host.send_one, message)
 
     def using(self, **options: Unpack[Options]) -> Self:
         """Return the same task with other options, for one call or many.
@@ -135,9 +135,15 @@ class Task(DefinedTask[P, R]):
     """A plain function that can run here and now, or later."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run it here and now."""
+        """Run it here and now.
+
+        Raises:
+            ArgumentError: a resource was not passed, and no worker fills it in.
+        """
         if (job := self._host.delivered(self, args, kwargs)) is not None:
             return cast("R", job.returned)
+        if self.signature.injected:
+            self.signature.refuse_lacking(args, kwargs)
         return cast("R", self.function(*args, **kwargs))
 
 
@@ -145,7 +151,13 @@ class AsyncTask(DefinedTask[P, R]):
     """An `async def` function that can be awaited here and now, or run later."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """Return the coroutine, to be awaited here and now."""
+        """Return the coroutine, to be awaited here and now.
+
+        Raises:
+            ArgumentError: a resource was not passed, and no worker fills it in.
+        """
         if (job := self._host.delivered(self, args, kwargs)) is not None:
             return cast("Coroutine[Any, Any, R]", job.returned)
+        if self.signature.injected:
+            self.signature.refuse_lacking(args, kwargs)
         return cast("Coroutine[Any, Any, R]", self.function(*args, **kwargs))

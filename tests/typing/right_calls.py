@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import assert_type
+from typing import Annotated, assert_type
 
 from headway import (
     App,
@@ -16,6 +18,7 @@ from headway import (
     Message,
     Progress,
     Queue,
+    Resource,
     Retry,
     RunningJob,
     Schedule,
@@ -24,9 +27,16 @@ from headway import (
     current_job,
     exponential,
     fixed,
+    injected,
 )
 
-app = App(queues=[Queue("high"), Queue("gpu", timeout=timedelta(hours=1))], tasks="t")
+app = App(
+    queues=[
+        Queue("high", prefetch=1, weight=3),
+        Queue("gpu", timeout=timedelta(hours=1), device="cuda"),
+    ],
+    tasks="t",
+)
 high, gpu = app.queues
 
 
@@ -98,3 +108,40 @@ often = Schedule("often", Every(minutes=5), add.message(1))
 @app.on_worker_start(queue="gpu")
 def warm() -> None:
     return None
+
+
+@app.resource
+def pool() -> Iterator[set[int]]:
+    yield {1}
+
+
+@app.resource(eager=True)
+def model() -> Iterator[list[float]]:
+    yield [1.0]
+
+
+@app.task
+def uses(number: int, of: Annotated[set[int], pool] = injected) -> int:
+    job = current_job()
+    if job:
+        assert_type(job.resource(model), list[float])
+    return number + len(of)
+
+
+@app.middleware
+def timed(job: RunningJob) -> Iterator[None]:
+    job.log("before")
+    yield
+
+
+@app.middleware
+def untimed(_job: RunningJob) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+assert_type(pool, Resource[set[int]])
+assert_type(model, Resource[list[float]])
+assert_type(uses.enqueue(1), Job[int])
+assert_type(uses(1, of={2}), int)
+assert_type(add.enqueue(1).info().log, tuple[str, ...])
+App(queues=[Queue("a")], tasks="t", middleware=[timed], allow=["b"], accept_pickle=True)

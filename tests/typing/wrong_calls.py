@@ -89,7 +89,13 @@ Unique(ttl=60)  # E
 Unique(until="never")  # E
 Queue("a", timeout=60)  # E
 Queue("a", timedelta(1))  # E
+Queue("a", device="rocm")  # E
+Queue("a", prefetch="1")  # E
 App(queues=["high"], tasks="t")  # E
+App(queues=[Queue("a")], tasks="t", middleware=[plain])  # E
+app.resource(plain)  # E
+app.resource(scope="job")  # E
+app.middleware(plain)  # E
 App(queues=[Queue("a")])  # E
 Schedule("a", "0 3 * * *", add.message(1))  # E
 Schedule("a", Cron("0 3 * * *"), add)  # E

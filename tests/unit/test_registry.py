@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
+from headway import App, Queue
 from headway.app import load_app
 from headway.errors import ConfigurationError, TaskNotAllowedError, UnknownTaskError
+from headway.testing import in_memory
 
 
 @pytest.fixture
@@ -127,3 +130,136 @@ def test_an_application_that_is_not_there_is_named(
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigurationError, match=words):
         load_app(path)
+
+
+LIBRARY = """
+import os, time
+from os.path import join
+from functools import partial, wraps
+
+def run(): return "ran"
+
+def wrapping(function):
+    @wraps(function)
+    def wrapper(): return function()
+    return wrapper
+
+@wrapping
+def wrapped(): return "wrapped"
+
+class Jobs:
+    @classmethod
+    def of_class(cls): return cls.__name__
+    @staticmethod
+    def of_none(): return "static"
+
+class Callable:
+    def __call__(self): return "called"
+    def method(self): return "method"
+
+it, part, text = Callable(), partial(run), "a text"
+"""
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """A package outside of the tasks, that another application brings."""
+    folder = tmp_path / "sample_library"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from sample_library.jobs import run")
+    (folder / "jobs.py").write_text(LIBRARY)
+    (folder / "broken.py").write_text("import a_module_that_is_not_there")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def allowing(*names: str) -> App:
+    return App(queues=[Queue("default")], tasks="sample_tasks", allow=names)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "name", "returned"),
+    [
+        ("sample_library", "sample_library.jobs.run", "ran"),
+        ("sample_library", "sample_library.run", "ran"),
+        ("sample_library.jobs", "sample_library.jobs.wrapped", "wrapped"),
+        ("sample_library.jobs", "sample_library.jobs.Jobs.of_class", "Jobs"),
+        ("sample_library.jobs.Jobs", "sample_library.jobs.Jobs.of_none", "static"),
+        ("sample_library.jobs.run", "sample_library.jobs.run", "ran"),
+        ("sample_library.jobs.it", "sample_library.jobs.it", "called"),
+        ("os.getpid", "os.getpid", os.getpid()),
+    ],
+)
+def test_what_is_allowed_runs(library, allowed, name, returned):
+    app = allowing(allowed)
+    task = app.registry.resolve(name)
+    assert (task.name, task()) == (name, returned)
+    assert app.registry.resolve(name) is task
+
+
+@pytest.mark.parametrize(
+    ("allowed", "name"),
+    [
+        ("sample_library", "sample_library.jobs.os"),
+        ("sample_library", "sample_library.jobs.join"),
+        ("sample_library", "sample_library.jobs.partial"),
+        ("sample_library", "sample_library.jobs.Jobs"),
+        ("sample_library", "sample_library.jobs.Jobs.mro"),
+        ("sample_library", "sample_library.jobs.it"),
+        ("sample_library", "sample_library.jobs.text"),
+        ("sample_library.jobs.text", "sample_library.jobs.text"),
+    ],
+)
+def test_what_an_allowed_module_only_holds_may_not_run(library, allowed, name):
+    with pytest.raises(TaskNotAllowedError, match="no function that an allowed module"):
+        allowing(allowed).registry.resolve(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sample_library.jobs.gone", "sample_library.jobs has no such function"),
+        ("sample_library.gone.run", "has no such function"),
+        ("sample_library.jobs.os.system", "has no such function"),
+        ("sample_library.jobs.it.method", "has no such function"),
+        ("sample_library.jobs.part.func", "has no such function"),
+        ("sample_library.jobs.run.__globals__.clear", "has no such function"),
+        ("sample_library.broken.run", "a_module_that_is_not_there"),
+    ],
+)
+def test_an_allowed_name_that_leads_nowhere_is_unknown(library, name, words):
+    with pytest.raises(UnknownTaskError, match=words):
+        allowing("sample_library").registry.resolve(name)
+
+
+def test_what_may_not_run_says_how_it_would(library):
+    app = allowing("sample_library.jobs.run")
+    with pytest.raises(TaskNotAllowedError, match=r"App\(allow=\['sample_library'\]\)"):
+        app.registry.resolve("sample_library.run")
+    with pytest.raises(TaskNotAllowedError):
+        app.registry.resolve("sample_library.jobs.running")
+
+
+def test_an_allowed_function_is_sent_like_any_other(library):
+    from sample_library.jobs import run, wrapped
+
+    app = allowing("sample_library.jobs.run")
+    with in_memory(app):
+        assert app.queues[0].enqueue(run).result() == "ran"
+    with pytest.raises(
+        ConfigurationError, match=r"App\(allow=\['sample_library.jobs.wrapped'\]\)"
+    ):
+        app.queues[0].enqueue(wrapped)
+
+
+def test_a_function_that_does_not_tell_its_parameters_is_called_as_it_is_sent():
+    assert allowing("builtins.max").registry.resolve("builtins.max")(1, 3) == 3
+    app = allowing("builtins.max")
+    with in_memory(app):
+        task = app.registry.resolve("builtins.max")
+        assert task.enqueue(1, 3).result() == 3
+
+
+@pytest.mark.parametrize("names", ["a.b", ["a b"], [""], ["a."], [max]])
+def test_what_is_allowed_is_a_list_of_names(names):
+    with pytest.raises(ConfigurationError, match="by their dotted names"):
+        App(queues=[Queue("default")], tasks="t", allow=names)

@@ -11,7 +11,6 @@ from headway.attempt import Attempt
 from headway.backend import Backend
 from headway.clock import Clock
 from headway.errors import ConfigurationError
-from headway.events import Events
 from headway.settings import Settings
 from headway.task import DefinedTask, Delivered
 
@@ -23,8 +22,9 @@ class Context:
     """What an application gives to the backend it makes."""
 
     settings: Settings
-    events: Events
     clock: Clock
+    #: Runs a job where the engine is this very process.
+    attempt: Attempt
     #: Finds a task by the name that travelled.
     resolve: Callable[[str], DefinedTask[Any, Any]]
     #: The address to use in place of the one in the settings.
@@ -62,7 +62,7 @@ def development_redis(settings: Settings) -> str | None:
 
 
 def delivered(
-    attempt: Attempt,
+    attempt: Callable[[], Attempt],
     task: DefinedTask[Any, Any],
     args: Sequence[object],
     kwargs: dict[str, Any],

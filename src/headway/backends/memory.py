@@ -10,16 +10,17 @@ from datetime import datetime
 from traceback import format_exception
 from typing import assert_never
 
-from headway.attempt import Attempt, Delivery, error_line
-from headway.backend import Capability, Receipt
+from headway.attempt import error_line
+from headway.backend import Capability
 from headway.backends import Context
+from headway.delivery import Delivery
 from headway.errors import (
     CapabilityError,
     HeadwayError,
     JobNotFoundError,
     JobStateError,
 )
-from headway.job import JobInfo, JobStatus, Progress
+from headway.job import LOG_LINES, JobInfo, JobStatus, Progress
 from headway.message import Envelope
 from headway.outcome import Failed, Outcome, Retried, Succeeded
 
@@ -53,46 +54,46 @@ class MemoryBackend:
         self._context = context
         self._store = _Store()
         self._changed = threading.Condition(threading.RLock())
-        self._attempt = Attempt(events=context.events, clock=context.clock)
         #: Run each job in `enqueue` itself.
         self.inline = False
 
-    def enqueue(self, envelopes: Sequence[Envelope]) -> list[Receipt]:
-        """Keep jobs; each is kept whole."""
+    def enqueue(self, envelopes: Sequence[Envelope]) -> dict[int, str]:
+        """Keep jobs; each is kept whole. Returns the ids in the way, by place."""
         with self._changed:
-            receipts = [self._accept(envelope) for envelope in envelopes]
+            accepted = [self._accept(envelope) for envelope in envelopes]
         if self.inline:
-            for receipt in receipts:
-                self._run_inline(receipt.job_id)
-        return receipts
+            for envelope, other in zip(envelopes, accepted, strict=True):
+                self._run_inline(other or envelope.id)
+        return {place: other for place, other in enumerate(accepted) if other}
 
-    def _accept(self, envelope: Envelope) -> Receipt:
+    def _accept(self, envelope: Envelope) -> str | None:
+        """Keep a job, or return the id of the one in its way."""
         if other := self._in_the_way(envelope):
-            return Receipt(job_id=other, duplicate=True)
+            return other
         now = self._context.clock.now()
-        unique = envelope.unique
+        unique = envelope.terms.unique
         if unique and unique.key:
             self._store.unique[unique.key] = (envelope.id, now + unique.ttl)
-        status = JobStatus.SCHEDULED if envelope.due else JobStatus.QUEUED
+        status = JobStatus.SCHEDULED if envelope.terms.due else JobStatus.QUEUED
         self._store.records[envelope.id] = _Record(
             envelope=envelope, info=_first_info(envelope, status, now)
         )
-        if envelope.due is None:
+        if envelope.terms.due is None:
             self._push(envelope)
-        return Receipt(job_id=envelope.id)
+        return None
 
     def _in_the_way(self, envelope: Envelope) -> str | None:
         if envelope.id in self._store.records:
             return envelope.id
-        key = envelope.unique.key if envelope.unique else None
+        key = envelope.terms.unique.key if envelope.terms.unique else None
         held = self._store.unique.get(key) if key else None
         if held is None or held[1] <= self._context.clock.now():
             return None
         return held[0]
 
     def _push(self, envelope: Envelope) -> None:
-        line = self._store.queues.setdefault(envelope.queue, deque())
-        if envelope.at_front:
+        line = self._store.queues.setdefault(envelope.terms.queue, deque())
+        if envelope.terms.at_front:
             line.appendleft(envelope.id)
         else:
             line.append(envelope.id)
@@ -126,7 +127,7 @@ class MemoryBackend:
     def _run_inline(self, job_id: str) -> None:
         record = self._store.records[job_id]
         while record.info.status in (JobStatus.QUEUED, JobStatus.SCHEDULED):
-            line = self._store.queues.get(record.envelope.queue, deque())
+            line = self._store.queues.get(record.envelope.terms.queue, deque())
             if job_id in line:
                 line.remove(job_id)
             self._run(job_id)
@@ -141,7 +142,7 @@ class MemoryBackend:
             started_at=self._context.clock.now(),
         )
         try:
-            outcome = self._attempt.run(self._delivery(record))
+            outcome = self._context.attempt.run(self._delivery(record))
         except HeadwayError as error:  # its name leads to no task any more
             outcome = Failed(error=error)
         with self._changed:
@@ -149,22 +150,26 @@ class MemoryBackend:
 
     def _delivery(self, record: _Record) -> Delivery:
         envelope = record.envelope
-        task = self._context.resolve(envelope.task)
-        own = task.options.get("retry") if envelope.retries else None
+        task = self._context.resolve(envelope.terms.task)
+        own = task.options.get("retry") if envelope.terms.retries else None
 
         def save(progress: Progress) -> None:
             self._set(record, progress=progress)
 
+        def save_log(line: str) -> None:
+            self._set(record, log=(*record.info.log, line)[-LOG_LINES:])
+
         return Delivery(
             job_id=envelope.id,
             task=task,
-            queue=envelope.queue,
+            queue=envelope.terms.queue,
             args=envelope.arguments.args,
             kwargs=envelope.arguments.kwargs,
             attempt=record.info.attempt,
-            retry=envelope.retry or own,
-            expires_at=envelope.expires_at,
+            retry=envelope.terms.retry or own,
+            expires_at=envelope.terms.expires_at,
             save_progress=save,
+            save_log=save_log,
         )
 
     def _keep(self, record: _Record, outcome: Outcome) -> None:
@@ -193,7 +198,7 @@ class MemoryBackend:
         )
 
     def _give_unique_key_back(self, record: _Record) -> None:
-        unique = record.envelope.unique
+        unique = record.envelope.terms.unique
         if unique and unique.key and unique.until == "end":
             held = self._store.unique.get(unique.key)
             if held and held[0] == record.envelope.id:
@@ -283,7 +288,8 @@ class MemoryBackend:
             )
         with self._changed:
             record.failures = 0
-            record.envelope = replace(record.envelope, expires_at=None)
+            terms = replace(record.envelope.terms, expires_at=None)
+            record.envelope = replace(record.envelope, terms=terms)
             self._set(record, status=JobStatus.QUEUED, attempt=0)
             self._set(record, enqueued_at=self._context.clock.now())
             self._set(record, started_at=None, ended_at=None)
@@ -304,7 +310,7 @@ class MemoryBackend:
         del self._store.records[job_id]
 
     def _take_from_queue(self, record: _Record) -> None:
-        line = self._store.queues.get(record.envelope.queue, deque())
+        line = self._store.queues.get(record.envelope.terms.queue, deque())
         if record.envelope.id in line:
             line.remove(record.envelope.id)
 
@@ -316,14 +322,14 @@ class MemoryBackend:
 def _first_info(envelope: Envelope, status: JobStatus, now: datetime) -> JobInfo:
     return JobInfo(
         id=envelope.id,
-        task=envelope.task,
-        queue=envelope.queue,
+        task=envelope.terms.task,
+        queue=envelope.terms.queue,
         status=status,
         args=envelope.arguments.args,
         kwargs=dict(envelope.arguments.kwargs),
         description=envelope.description,
         created_at=now,
-        enqueued_at=None if envelope.due else now,
-        due=envelope.due,
-        timeout=envelope.timeout,
+        enqueued_at=None if envelope.terms.due else now,
+        due=envelope.terms.due,
+        timeout=envelope.terms.timeout,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,8 +20,9 @@ from rq import get_current_job
 from rq.job import Job as RQJob
 from rq.timeouts import JobTimeoutException
 
-from headway.attempt import Attempt, Delivery, error_line
-from headway.job import Progress
+from headway.attempt import Attempt, error_line
+from headway.delivery import Delivery
+from headway.job import LOG_LINES, Progress
 from headway.outcome import Failed, Retried, Succeeded
 from headway.retry import Retry
 from headway.task import DefinedTask
@@ -31,7 +32,8 @@ from headway.wire.scripts import Scripts
 #: Attempts whose reasons are kept on the job.
 ERRORS_KEPT = 10
 
-_running_id: ContextVar[str | None] = ContextVar("headway_rq_job", default=None)
+#: The job that an attempt here runs already: its own calls are plain calls.
+running_id: ContextVar[str | None] = ContextVar("headway_rq_job", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Returned:
 
 
 def deliver(
-    attempt: Attempt,
+    attempt: Callable[[], Attempt],
     task: DefinedTask[Any, Any],
     args: Sequence[object],
     kwargs: dict[str, Any],
@@ -55,11 +57,14 @@ def deliver(
     job = get_current_job()
     if job is None or not _is_this_call(job, task, args, kwargs):
         return None
-    token = _running_id.set(job.id)
+    token, ours = running_id.set(job.id), attempt()
     try:
-        return Returned(returned=_JobRun(job, task).run(attempt))
+        return Returned(returned=_JobRun(job, task).run(ours))
     finally:
-        _running_id.reset(token)
+        running_id.reset(token)
+        # A stock worker's process may end with this job, and would close nothing.
+        if not ours.resources.kept:
+            ours.resources.close()
 
 
 def _is_this_call(
@@ -69,7 +74,7 @@ def _is_this_call(
     kwargs: dict[str, Any],
 ) -> bool:
     """Tell the worker's call from one that the task's own code makes."""
-    if _running_id.get() == job.id or job.func_name != task.name:
+    if running_id.get() == job.id or job.func_name != task.name:
         return False
     mine = [*job.args, *job.kwargs.values()]
     given = [*args, *kwargs.values()]
@@ -90,7 +95,7 @@ class _JobRun:
                 return result
             case Retried(error=error, delay=delay):
                 self._remember(error)
-                return _rq_retry(self._job, delay)
+                return rq_retry(self._job, delay)
             case Failed(error=error):
                 self._remember(error)
                 self._give_unique_key_back()
@@ -110,6 +115,7 @@ class _JobRun:
             retry=self._retry(),
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
             save_progress=self._save_progress,
+            save_log=self._save_log,
             timeouts=(JobTimeoutException,),
         )
 
@@ -121,6 +127,11 @@ class _JobRun:
 
     def _save_progress(self, progress: Progress) -> None:
         self._extras["progress"] = asdict(progress)
+        self._save()
+
+    def _save_log(self, line: str) -> None:
+        lines = [*self._extras.get("log", []), line]
+        self._extras["log"] = lines[-LOG_LINES:]
         self._save()
 
     def _remember(self, error: BaseException) -> None:
@@ -137,7 +148,7 @@ class _JobRun:
             Scripts().unlock(self._job.connection, [unique], [self._job.id])
 
 
-def _rq_retry(job: RQJob, delay: timedelta) -> RQRetry:
+def rq_retry(job: RQJob, delay: timedelta) -> RQRetry:
     """Return RQ's word for "again": `max` only must not be reached by it."""
     return RQRetry(
         max=(job.number_of_retries or 0) + 1,

@@ -10,6 +10,7 @@ from dotenv import load_dotenv
 from headway.app import App, load_app
 from headway.cli.json_log import JSONFormatter
 from headway.errors import ConfigurationError
+from headway.observe.log import JobFields
 from headway.settings import Settings
 
 NO_REDIS = (
@@ -64,6 +65,7 @@ def the_app(settings: Settings) -> App:
 def set_up_logs(settings: Settings) -> None:
     """Write log lines to stderr, as text for people or as JSON for machines."""
     handler = logging.StreamHandler()
+    handler.addFilter(JobFields())
     if settings.log_format == "json":
         handler.setFormatter(JSONFormatter())
     else:

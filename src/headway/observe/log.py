@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from headway.app import App
+from headway.delivery import current_job
 from headway.events import (
     Event,
     JobEnqueued,
@@ -26,12 +27,29 @@ _LINES: dict[type[Event], tuple[int, str]] = {
 
 
 def log_events(app: App) -> None:
-    """Write one log line for each event of this process."""
-    app.subscribe(_write)
+    """Write one log line for each event of this process whose level is shown."""
+    for kind, (level, _) in _LINES.items():
+        if log.isEnabledFor(level):
+            app.subscribe(_write, kind)
 
 
 def _write(event: Event) -> None:
-    level, what = _LINES.get(type(event), (logging.INFO, type(event).__name__))
+    level, what = _LINES[type(event)]
     fields = event.named_fields()
     shown = " ".join(f"{name}={value}" for name, value in fields.items())
     log.log(level, "%s %s", what, shown, extra=fields)
+
+
+class JobFields(logging.Filter):
+    """Adds the running job's id, task, queue and attempt to what its code logs.
+
+    Give it to a handler: a logger's filters do not see what its children log.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record through."""
+        if (job := current_job()) is not None:
+            for name in ("task", "queue", "attempt"):
+                record.__dict__.setdefault(name, getattr(job, name))
+            record.__dict__.setdefault("job_id", job.id)
+        return True

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, ParamSpec, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from headway.app import App
 from headway.backends.memory import MemoryBackend
 from headway.codec import Arguments
 from headway.errors import JobFailedError
 from headway.job import JobInfo, JobStatus
+from headway.resource import Resource
 from headway.testing.clock import MovedClock
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Harness:
@@ -91,6 +93,12 @@ class Harness:
             yield
         finally:
             self._backend.inline = False
+
+    @contextlib.contextmanager
+    def replace(self, resource: Resource[T], value: T) -> Generator[None]:
+        """Hand tasks another value in place of a resource, which is not opened."""
+        with self.app.resources.replaced(resource, value):
+            yield
 
     def _failed(self) -> list[JobInfo]:
         return [job for job in self.jobs if job.status is JobStatus.FAILED]

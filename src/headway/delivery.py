@@ -1,0 +1,105 @@
+"""A job that an engine hands over to be run, as its worker and its own code see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from headway.job import LONGEST_LOG_LINE, Progress
+from headway.resource import Resource, Resources
+from headway.retry import Retry
+from headway.task import DefinedTask
+
+T = TypeVar("T")
+
+#: Set by an attempt for as long as it runs.
+current: ContextVar[RunningJob | None] = ContextVar("headway_job", default=None)
+
+
+# Not frozen: one is made for every job, and freezing doubles what that costs.
+@dataclass(slots=True, kw_only=True)
+class Delivery:
+    """What an engine hands over: a job to be run once, here."""
+
+    job_id: str
+    task: DefinedTask[Any, Any]
+    queue: str
+    args: Sequence[object]
+    kwargs: Mapping[str, object]
+    #: Counted from 1.
+    attempt: int
+    retry: Retry | None
+    expires_at: datetime | None
+    save_progress: Callable[[Progress], None]
+    save_log: Callable[[str], None]
+    #: What the engine raises into a task that runs too long.
+    timeouts: tuple[type[BaseException], ...] = ()
+    #: What the worker raises for reasons of its own: it goes through untouched.
+    interrupts: tuple[type[BaseException], ...] = ()
+
+    def about(self) -> dict[str, Any]:
+        """Return what every event of this attempt says."""
+        return {
+            "job_id": self.job_id,
+            "task": self.task.name,
+            "queue": self.queue,
+            "attempt": self.attempt,
+        }
+
+
+class RunningJob:
+    """The job that this code is the running of; see `current_job`."""
+
+    __slots__ = ("_delivery", "_resources")
+
+    def __init__(self, delivery: Delivery, resources: Resources) -> None:
+        self._delivery = delivery
+        self._resources = resources
+
+    @property
+    def id(self) -> str:
+        """Return the job's id; the same in every attempt."""
+        return self._delivery.job_id
+
+    @property
+    def task(self) -> str:
+        """Return the task's name."""
+        return self._delivery.task.name
+
+    @property
+    def queue(self) -> str:
+        """Return the name of the queue that the job waited in."""
+        return self._delivery.queue
+
+    @property
+    def attempt(self) -> int:
+        """Return the number of this run, counted from 1."""
+        return self._delivery.attempt
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        """Say how far the job has come; `Job.progress` reads it."""
+        self._delivery.save_progress(Progress(done=done, total=total, note=note))
+
+    def log(self, line: str) -> None:
+        """Keep a line with the job; `Job.info().log` has the last hundred."""
+        self._delivery.save_log(line[:LONGEST_LOG_LINE])
+
+    def resource(self, resource: Resource[T]) -> T:
+        """Return what the resource yields, opened if nobody has asked before.
+
+        Raises:
+            ResourceError: it was opened before this process was forked, or is empty.
+            Exception: what its opening raised; the next job tries again.
+        """
+        return self._resources.get(resource)
+
+    def __repr__(self) -> str:
+        return f"<job {self.id}: {self.task}, attempt {self.attempt}>"
+
+
+def current_job() -> RunningJob | None:
+    """Return the job that runs here, or None outside of a worker."""
+    return current.get()
