@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from headway.errors import ConfigurationError
 from headway.job import Job
@@ -31,25 +31,53 @@ class Queue:
     timeout: timedelta = field(default=timedelta(minutes=3), kw_only=True)
     #: The engine that serves it; None is the application's.
     engine: str | None = field(default=None, kw_only=True)
+    #: What its jobs need; a worker gives each such device a child of its own.
+    device: Literal["cuda"] | None = field(default=None, kw_only=True)
+    #: How many jobs a child takes at once, at most; None is measured from their times.
+    prefetch: int | None = field(default=None, kw_only=True)
+    #: Its part of the turns among the others, where a worker goes by weights.
+    weight: int = field(default=1, kw_only=True)
     _source: TaskSource | None = field(
         default=None, kw_only=True, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
-        """Refuse a name or a timeout that no engine could serve.
+        """Refuse what no engine could serve.
 
         Raises:
             ConfigurationError: naming the value and what is expected.
         """
-        if not JOB_ID.fullmatch(self.name):
-            raise ConfigurationError(
-                f"Queue({self.name!r}): expected letters, digits, _ and - only"
-            )
-        if not _is_positive(self.timeout):
-            raise ConfigurationError(
-                f"Queue({self.name!r}, timeout={self.timeout}): expected a positive "
-                "timedelta, as timedelta(minutes=5)"
-            )
+        for fine, said, wanted in self._expected():
+            if not fine:
+                raise ConfigurationError(f"Queue({said}): expected {wanted}")
+
+    def _expected(self) -> Iterator[tuple[bool, str, str]]:
+        name = repr(self.name)
+        yield (
+            isinstance(self.name, str) and bool(JOB_ID.fullmatch(self.name)),
+            name,
+            "letters, digits, _ and - only",
+        )
+        yield (
+            isinstance(self.timeout, timedelta) and self.timeout > timedelta(0),
+            f"{name}, timeout={self.timeout}",
+            "a positive timedelta, as timedelta(minutes=5)",
+        )
+        yield (
+            self.device in (None, "cuda"),
+            f"{name}, device={self.device!r}",
+            'device="cuda", or None where the jobs need no GPU',
+        )
+        yield (
+            self.prefetch is None or _is_count(self.prefetch),
+            f"{name}, prefetch={self.prefetch!r}",
+            "a whole number from 1, or None to have it measured",
+        )
+        yield (
+            _is_count(self.weight),
+            f"{name}, weight={self.weight!r}",
+            "a whole number from 1; 3 has three times the turns of 1",
+        )
 
     @overload
     def enqueue(
@@ -83,5 +111,5 @@ class Queue:
         return task.using(queue=self.name).enqueue(*args, **kwargs)
 
 
-def _is_positive(value: object) -> bool:
-    return isinstance(value, timedelta) and value > timedelta(0)
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -15,6 +15,8 @@ from headway.errors import ConfigurationError
 #: Where Redis may be named, first one wins. Platforms differ in the name.
 REDIS_NAMES = ("REDIS_URL", "REDIS_TLS_URL", "REDISCLOUD_URL", "RQ_REDIS_URL")
 REDIS_SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
+#: A GPU as CUDA_VISIBLE_DEVICES may call it; MIG's old names have slashes.
+DEVICE = re.compile(r"[0-9]{1,3}|(GPU|MIG)-[\w/-]+", re.ASCII)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
 
@@ -41,6 +43,14 @@ class Settings:
     secret: str | None = field(default=None, repr=False)
     log_level: str = "INFO"
     log_format: str = "text"
+    #: How many children a worker has; None where nothing says so.
+    children: int | None = None
+    #: The platform's word for how many processes fit; `headway worker` alone heeds it.
+    web_concurrency: int | None = None
+    #: The GPUs to use, by number or UUID, so that nothing is looked for.
+    devices: tuple[str, ...] | None = None
+    #: What this process was given of CUDA's own; the empty text hides every GPU.
+    cuda_visible_devices: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -62,6 +72,10 @@ class Settings:
             secret=reader.environment.get("HEADWAY_SECRET") or None,
             log_level=reader.one_of("LOG_LEVEL", LOG_LEVELS, "INFO"),
             log_format=reader.one_of("LOG_FORMAT", LOG_FORMATS, "text"),
+            children=reader.count("HEADWAY_CHILDREN"),
+            web_concurrency=reader.count("WEB_CONCURRENCY"),
+            devices=reader.devices(),
+            cuda_visible_devices=reader.environment.get("CUDA_VISIBLE_DEVICES"),
         )
         reader.refuse_mistakes()
         return settings
@@ -83,6 +97,21 @@ class _Reader:
             f"{name}={written!r}: expected a whole number from {low} to {high}"
         )
         return default
+
+    def count(self, name: str) -> int | None:
+        return self.number(name, 1, 1, 1024) if self.environment.get(name) else None
+
+    def devices(self) -> tuple[str, ...] | None:
+        written = self.text("HEADWAY_DEVICES", "")
+        names = tuple(name.strip() for name in written.split(","))
+        if not written:
+            return None
+        if not all(map(DEVICE.fullmatch, names)) or len(set(names)) < len(names):
+            self.mistakes.append(
+                f"HEADWAY_DEVICES={written!r}: expected numbers or UUIDs of "
+                "`nvidia-smi -L`, each once, as 0,1"
+            )
+        return names
 
     def one_of(self, name: str, choices: tuple[str, ...], default: str) -> str:
         written = self.text(name, default)

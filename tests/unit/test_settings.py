@@ -26,6 +26,10 @@ def test_everything_said_is_read():
             "LOG_LEVEL": "debug",
             "LOG_FORMAT": "JSON",
             "HEADWAY_SECRET": "s",
+            "HEADWAY_CHILDREN": "4",
+            "WEB_CONCURRENCY": "2",
+            "HEADWAY_DEVICES": "0, GPU-5c89fd7a-1111-2222-3333-444444444444",
+            "CUDA_VISIBLE_DEVICES": "0",
         }
     )
     assert settings == Settings(
@@ -37,6 +41,10 @@ def test_everything_said_is_read():
         log_level="DEBUG",
         log_format="json",
         secret="s",
+        children=4,
+        web_concurrency=2,
+        devices=("0", "GPU-5c89fd7a-1111-2222-3333-444444444444"),
+        cuda_visible_devices="0",
     )
     assert "secret" not in repr(settings)
 
@@ -51,6 +59,12 @@ def test_each_platforms_name_of_redis_is_understood(name):
 def test_an_empty_variable_is_not_there():
     found = Settings.from_environment({"REDIS_URL": "", "RQ_REDIS_URL": "redis://h"})
     assert found.redis_url == "redis://h"
+
+
+def test_an_empty_list_of_cudas_own_hides_every_device():
+    read = Settings.from_environment
+    assert read({"CUDA_VISIBLE_DEVICES": ""}).cuda_visible_devices == ""
+    assert read({"HEADWAY_DEVICES": "", "HEADWAY_CHILDREN": ""}) == Settings()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +82,13 @@ def test_an_empty_variable_is_not_there():
         ("PORT", "1x"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
+        ("HEADWAY_CHILDREN", "0"),
+        ("HEADWAY_CHILDREN", "many"),
+        ("WEB_CONCURRENCY", "1025"),
+        ("HEADWAY_DEVICES", "gpu0"),
+        ("HEADWAY_DEVICES", "0,0"),
+        ("HEADWAY_DEVICES", "0,"),
+        ("HEADWAY_DEVICES", "-1"),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value_and_what_is_expected(name, value):
