@@ -16,6 +16,7 @@ OURS = [
     (("headway", "worker", "--burst"), {}),
     (("rq", "worker", "--burst", "-w", "headway.Worker", "default"), {}),
     (("rq", "worker", "--burst", "default"), {"RQ_WORKER_CLASS": "headway.Worker"}),
+    (("rq", "worker-pool", "-b", "-n", "2", "-w", "headway.Worker", "default"), {}),
 ]
 STOCK = (("rq", "worker", "--burst", "-S", "json", "default"), {})
 

@@ -4,22 +4,84 @@ import logging
 import os
 import secrets
 import socket
+from datetime import timedelta
 
 import click
 
-from headway.cli.environment import prepare, the_app
-from headway.observe.log import log_events
+from headway.cli.environment import prepare
+from headway.settings import Settings
 from headway.wire import client as wire_client
-from headway.worker import Worker
+
+#from headway.wire.server import check_server
+from headway.worker.declaration import declared
+from headway.worker.plan import ORDERS, Limits, Order, Plan
+from headway.worker.serve import serve
 
 log = logging.getLogger("headway.worker")
+
+#: As an rq worker's record: it runs out when nobody has renewed it for so long.
+RECORD_TTL = 480
 
 
 @click.command()
 @click.argument("queues", nargs=-1)
+@click.option(
+    "--children",
+    type=click.IntRange(1, 1024),
+    help="Processes that run jobs. Otherwise HEADWAY_CHILDREN, WEB_CONCURRENCY, or "
+    "one for each core.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 512),
+    default=1,
+    help="Jobs at once in each child, for tasks that wait: each in a thread.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1024),
+    default=1,
+    help="Jobs of `async def` tasks at once in each child, on one event loop.",
+)
 @click.option("--burst", is_flag=True, help="Stop when the queues are empty.")
 @click.option("--name", help="A name of your own; otherwise host and process id.")
 @click.option("--max-jobs", type=click.IntRange(1), help="Stop after that many jobs.")
+@click.option(
+    "--max-idle-time",
+    type=click.IntRange(1),
+    help="Stop after so many seconds without a job.",
+)
+@click.option(
+    "--max-jobs-per-child",
+    type=click.IntRange(1),
+    help="Replace a child after that many jobs.",
+)
+@click.option(
+    "--max-memory-per-child",
+    type=click.IntRange(16),
+    metavar="MIB",
+    help="Replace a child that has grown beyond so much memory.",
+)
+@click.option(
+    "--lease",
+    type=click.IntRange(3, 3600),
+    default=30,
+    metavar="SECONDS",
+    help="How long the jobs of a host that is lost are waited for.",
+)
+@click.option(
+    "--dequeue-strategy",
+    "-ds",
+    type=click.Choice(ORDERS),
+    default="default",
+    help="Which queue is next: the most urgent, each in turn, any, or by weight.",
+)
+@click.option(
+    "--gpu-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    help="The part of a GPU that each child of a device queue takes.",
+)
 @click.option(
     "--with-scheduler",
     is_flag=True,
@@ -28,28 +90,62 @@ log = logging.getLogger("headway.worker")
 def worker(
     *,
     queues: tuple[str, ...],
+    children: int | None,
+    threads: int,
+    concurrency: int,
     burst: bool,
     name: str | None,
     max_jobs: int | None,
+    max_idle_time: int | None,
+    max_jobs_per_child: int | None,
+    max_memory_per_child: int | None,
+    lease: int,
+    dequeue_strategy: Order,
+    gpu_share: float,
     with_scheduler: bool,
 ) -> None:
     """Run jobs of QUEUES, the first one first; of all queues if none is named.
 
-    SIGTERM or Ctrl-C: the running job is finished, then the worker stops.
+    SIGTERM or Ctrl-C: the running jobs are finished, then the worker stops. Those that
+    take longer than HEADWAY_GRACE seconds go back to their queue.
     """
     settings = prepare()
-    app = the_app(settings)
-    served = [app.queue(queue).name for queue in queues or [q.name for q in app.queues]]
-    log_events(app)
+    plan = Plan(
+        app=settings.app,
+        name=name or _own_name(),
+        queues=(),
+        order=dequeue_strategy,
+        threads=threads,
+        concurrency=concurrency,
+        lease=timedelta(seconds=lease),
+        limits=Limits(
+            burst=burst,
+            jobs=max_jobs,
+            idle=timedelta(seconds=max_idle_time) if max_idle_time else None,
+            jobs_per_child=max_jobs_per_child,
+            memory_per_child=max_memory_per_child,
+        ),
+        log_events=True,
+    )
+    served = declared(settings.app, queues)
     url = settings.redis_url or ""
     wire_client.wait_until_up(url, say=log.warning)
     client = wire_client.connect(url, patience=wire_client.WORKER)
-    Worker(served, name=name or _own_name(), connection=client).work(
-        burst=burst,
-        max_jobs=max_jobs,
+    #    check_server(client)
+    serve(
+        plan,
+        served,
+        client,
+        settings=settings,
+        children=children or _children(settings),
+        gpu_share=gpu_share,
+        record_ttl=RECORD_TTL,
         with_scheduler=with_scheduler,
-        logging_level=None,
     )
+
+
+def _children(settings: Settings) -> int:
+    return settings.children or settings.web_concurrency or os.cpu_count() or 1
 
 
 def _own_name() -> str:

@@ -85,3 +85,49 @@ def worker(name: str) -> str:
 def unique(key: str) -> str:
     """String: the id of the job that holds a unique key."""
     return f"{OURS}:unique:{key}"
+
+
+def workers_of(queue_name: str) -> str:
+    """Set: keys of the workers that serve a queue."""
+    return f"{PREFIX}:workers:{queue_name}"
+
+
+def worker_executions(name: str) -> str:
+    """Set: `job:execution` of what a worker runs."""
+    return f"{PREFIX}:worker:{name}:executions"
+
+
+def commands_to(worker_name: str) -> str:
+    """Channel: what a worker is told to do."""
+    return f"{PREFIX}:pubsub:{worker_name}"
+
+
+SUSPENDED = f"{PREFIX}:suspended"
+RESULTS_PREFIX = results("")
+QUEUE_PREFIX = queue("")
+STARTED_PREFIX = started("")
+FINISHED_PREFIX = finished("")
+FAILED_PREFIX = failed("")
+EXECUTION_PREFIX = f"{PREFIX}:execution:"
+EXECUTIONS_PREFIX = f"{PREFIX}:executions:"
+
+#: Sorted set: children by the millisecond at which their lease runs out.
+LEASES = f"{OURS}:leases"
+LEASE_PREFIX = f"{OURS}:lease:"
+#: Set: names of the queues that are paused.
+PAUSED = f"{OURS}:paused"
+#: List: ids whose key holds no job that could be read.
+QUARANTINE = f"{OURS}:quarantine"
+
+
+def lease(child: str) -> str:
+    """Hash: `ordinal:queue` by the id of each job that a child holds."""
+    return f"{LEASE_PREFIX}{child}"
+
+
+def wake(queue_name: str) -> str:
+    """List: one token while the queue has jobs that no idle worker was told of."""
+    return f"{OURS}:wake:{queue_name}"
+
+
+WAKE_PREFIX = wake("")

@@ -1,0 +1,419 @@
+"""RQ's data as a worker sees it: reserve, acknowledge, release, renew, recover.
+
+A child sends the acknowledgement of its last batch and the reservation of its next one
+in one write, as two scripts: one round trip and two runs of Lua for up to a hundred
+jobs. When the answer is lost, it is not known whether they were run: `resume` then
+compares what the child knows with what its lease says.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from headway.lease import Holder, Lease, Recovered, Served, Turn
+from headway.wire import keys
+from headway.wire.line import Line, call, command, pack
+from headway.wire.moment import moment
+from headway.wire.scripts import Script, Value
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from headway.clock import Clock
+
+#: Arguments of one job's acknowledgement.
+SIZE_OF_SUCCESS = 10
+#: RQ keeps a failed job for a year unless it says otherwise (rq/defaults.py).
+FAILURE_TTL = 31_536_000
+#: An answer that is late by more than this is no answer, in seconds.
+LONGEST_WAIT = 3.0
+
+_RESERVE, _ACKNOWLEDGE = Script("reserve"), Script("acknowledge")
+_RELEASE = Script("release")
+#: One job's acknowledgement; written out, since it is packed for every job. A text of
+#: a time has 27 letters, and seconds since 1970 with six digits have 17 until 2286.
+_SUCCESS = (
+    b"$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
+    b"$27\r\n%b\r\n$27\r\n%b\r\n$17\r\n%.6f\r\n$17\r\n%.6f\r\n$1\r\n%d\r\n"
+)
+
+
+def success(
+    lease: Lease, *, ttl: int, value: bytes, began: float, ended: float, shown: bool
+) -> bytes:
+    """Return the packed acknowledgement of a job that succeeded.
+
+    `value` is the result as JSON, empty for None; times are seconds since 1970.
+    """
+    job_id, queue = lease.job_id.encode(), lease.queue.encode()
+    ordinal, seconds = b"%d" % lease.ordinal, b"%d" % ttl
+    result = base64.b64encode(value)
+    return _SUCCESS % (
+        len(job_id),
+        job_id,
+        len(ordinal),
+        ordinal,
+        len(queue),
+        queue,
+        len(seconds),
+        seconds,
+        len(result),
+        result,
+        moment(began),
+        moment(ended),
+        began,
+        ended,
+        shown,
+    )
+
+
+class RedisChildBroker:
+    """What Redis does for one child."""
+
+    def __init__(
+        self, client: Redis, holder: Holder, *, lease: float, clock: Clock
+    ) -> None:
+        self._line = Line(client, (_RESERVE, _ACKNOWLEDGE, _RELEASE))
+        self._holder = holder
+        self._clock = clock
+        self._lease_ms = int(lease * 1000)
+        self._next_ordinal = 1
+        self._tails: dict[tuple[Served, ...], bytes] = {}
+        self._wake_keys: tuple[str, ...] = ()
+
+    def serve(self, queues: Sequence[Served]) -> None:
+        """Say which queues the child serves, whatever the order of the moment."""
+        self._wake_keys = tuple(keys.wake(queue.name) for queue in queues)
+
+    def reserve(
+        self,
+        wanted: int,
+        order: tuple[Served, ...],
+        acknowledging: bytes = b"",
+        count: int = 0,
+    ) -> Turn:
+        """Acknowledge what is done and take jobs, in one round trip.
+
+        Raises:
+            ConnectionError: the answer was lost; `resume` tells what was done.
+            TimeoutError: likewise.
+        """
+        packed = self._reservation(wanted, order) if wanted else b""
+        if count:
+            packed = self._acknowledgement(acknowledging, count) + packed
+        self._next_ordinal += wanted
+        answers = self._line.ask(packed, bool(count) + bool(wanted))
+        lost, parents = answers[0] if count else ((), ())
+        return _turn(answers[-1] if wanted else [], lost, parents)
+
+    def wait(self, seconds: float) -> None:
+        """Return when there may be jobs, or when the seconds are over.
+
+        Raises:
+            ConnectionError: Redis is away.
+        """
+        wait = min(seconds, LONGEST_WAIT)
+        packed = pack(b"BLPOP", *self._wake_keys, b"%.3f" % wait)
+        self._line.ask(command(len(self._wake_keys) + 2, packed), 1)
+
+    def release(self, jobs: Sequence[tuple[str, int]]) -> None:
+        """Give jobs back unrun, by id and ordinal in the order of their reservation.
+
+        Raises:
+            ConnectionError: the answer was lost; it may be asked again.
+        """
+        if jobs:
+            self._line.ask(release_call(self._holder.child, jobs), 1)
+
+    def held(self) -> dict[str, int]:
+        """Return the ordinals of the jobs that the lease names, by id."""
+        packed = command(2, pack(b"HGETALL", keys.lease(self._holder.child)))
+        flat = _pairs(self._line.ask(packed, 1)[0])
+        return {
+            job_id.decode(): int(value.partition(b":")[0])
+            for job_id, value in flat.items()
+        }
+
+    def end(self) -> None:
+        """Give the lease up, as a child that leaves and holds nothing."""
+        child = self._holder.child
+        self._line.ask(command(3, pack(b"ZREM", keys.LEASES, child)), 1)
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self._line.close()
+
+    def _reservation(self, wanted: int, order: tuple[Served, ...]) -> bytes:
+        tail = self._tails.get(order)
+        if tail is None:
+            limits = [item for queue in order for item in (queue.name, queue.prefetch)]
+            tail = self._tails[order] = pack(*limits)
+        count = 1 + len(self._reserve_keys(order)) + 7 + 2 * len(order)
+        arguments = pack(
+            self._holder.child,
+            self._lease_ms,
+            wanted,
+            self._next_ordinal,
+            moment(self._clock.now().timestamp()),
+            self._holder.worker,
+            keys.JOB_PREFIX,
+        )
+        names = self._reserve_keys(order)
+        return call(_RESERVE, count, pack(len(names), *names) + arguments + tail)
+
+    def _reserve_keys(self, order: tuple[Served, ...]) -> list[str]:
+        names = [
+            keys.lease(self._holder.child),
+            keys.LEASES,
+            keys.SUSPENDED,
+            keys.PAUSED,
+            keys.QUARANTINE,
+        ]
+        for queue in order:
+            names += [
+                keys.queue(queue.name),
+                keys.wake(queue.name),
+                keys.workers_of(queue.name),
+            ]
+        return names
+
+    def _acknowledgement(self, packed: bytes, count: int) -> bytes:
+        return acknowledge_call(self._holder, packed, count)
+
+
+def acknowledge_call(holder: Holder, packed: bytes, count: int) -> bytes:
+    """Return the command that acknowledges packed successes."""
+    head = pack(
+        3,
+        keys.lease(holder.child),
+        keys.worker(holder.worker),
+        keys.worker_executions(holder.worker),
+        holder.worker,
+        keys.JOB_PREFIX,
+        keys.RESULTS_PREFIX,
+        keys.FINISHED_PREFIX,
+        keys.STARTED_PREFIX,
+        keys.EXECUTION_PREFIX,
+        keys.EXECUTIONS_PREFIX,
+        holder.execution_prefix,
+    )
+    return call(_ACKNOWLEDGE, 12 + SIZE_OF_SUCCESS * count, head + packed)
+
+
+def release_call(child: str, jobs: Sequence[tuple[str, int]]) -> bytes:
+    """Return the command that gives jobs back."""
+    head = (1, keys.lease(child), keys.JOB_PREFIX, keys.QUEUE_PREFIX, keys.WAKE_PREFIX)
+    each = [item for job in jobs for item in job]
+    return call(_RELEASE, len(head) + len(each), pack(*head, *each))
+
+
+def _turn(
+    reserved: Any,  # noqa: ANN401 - as Lua has it
+    lost: Sequence[bytes],
+    parents: Sequence[bytes],
+) -> Turn:
+    gone, kept = _texts(lost), _texts(parents)
+    if reserved == b"suspended":
+        return Turn([], suspended=True, lost=gone, parents=kept)
+    if not reserved:
+        return Turn([], lost=gone, parents=kept)
+    queue = reserved[0].decode()
+    leases = [
+        Lease(
+            job[0].decode(),
+            job[1],
+            job[2],
+            queue,
+            job[3],
+            job[4],
+            job[5],
+            job[6],
+            job[7],
+            _pairs(job[8]) if job[8] else {},
+        )
+        for job in reserved[1:]
+    ]
+    return Turn(leases, lost=gone, parents=kept)
+
+
+def _texts(ids: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(job_id.decode() for job_id in ids)
+
+
+def _pairs(flat: Any) -> dict[bytes, bytes]:  # noqa: ANN401 - RESP2 or RESP3
+    if isinstance(flat, dict):
+        return flat
+    values = iter(flat)
+    return dict(zip(values, values, strict=True))
+
+
+class RedisSupervisorBroker:
+    """What Redis does for the process that answers for the children."""
+
+    def __init__(self, client: Redis, queues: Sequence[str], *, lease: float) -> None:
+        self._client = client
+        self._queues = queues
+        self._lease_ms = int(lease * 1000)
+
+    @cached_property
+    def _renew(self) -> Script:
+        return Script("renew")
+
+    @cached_property
+    def _recover(self) -> Script:
+        return Script("recover")
+
+    @cached_property
+    def _nudge(self) -> Script:
+        return Script("nudge")
+
+    @cached_property
+    def _show(self) -> Script:
+        return Script("show")
+
+    def renew(self, children: Sequence[str]) -> list[str]:
+        """Prolong the leases of children; return those that hold none any more."""
+        arguments: list[Value] = [self._lease_ms, keys.LEASE_PREFIX, *children]
+        lost = self._renew(self._client, [keys.LEASES], arguments)
+        return [child.decode() for child in lost]
+
+    def acknowledge(self, holder: Holder, packed: bytes, count: int) -> None:
+        """Write what a child has done and cannot say itself."""
+        line = Line(self._client, (_ACKNOWLEDGE,))
+        try:
+            line.ask(acknowledge_call(holder, packed, count), 1)
+        finally:
+            line.close()
+
+    def release(self, holder: Holder, ordinals: Sequence[int]) -> list[str]:
+        """Give back jobs that a child has not begun."""
+        held = self.held(holder)
+        jobs = [(held[n][0], n) for n in ordinals if n in held]
+        if not jobs:
+            return []
+        line = Line(self._client, (_RELEASE,))
+        try:
+            released = line.ask(release_call(holder.child, jobs), 1)[0]
+        finally:
+            line.close()
+        return [job_id.decode() for job_id in released]
+
+    def held(self, holder: Holder) -> dict[int, tuple[str, str]]:
+        """Return id and queue of the jobs that a child holds, by ordinal."""
+        held: dict[int, tuple[str, str]] = {}
+        found: Any = self._client.hgetall(keys.lease(holder.child))
+        for job_id, value in found.items():
+            ordinal, _, queue = value.decode().partition(":")
+            held[int(ordinal)] = (job_id.decode(), queue)
+        return held
+
+    def show(
+        self, holder: Holder, begun: Sequence[tuple[int, float]], now: float
+    ) -> None:
+        """Show running jobs in RQ's registries, by ordinal and second of begin."""
+        # Far beyond the lease: RQ's own clean-up must never take them for abandoned.
+        seconds = self._lease_ms // 1000 * 4 + 600
+        arguments: list[Value] = [
+            holder.worker,
+            keys.JOB_PREFIX,
+            keys.STARTED_PREFIX,
+            keys.EXECUTION_PREFIX,
+            keys.EXECUTIONS_PREFIX,
+            holder.execution_prefix,
+            seconds,
+            moment(now),
+            f"{now:.6f}",
+        ]
+        for ordinal, began in begun:
+            arguments += [ordinal, f"{began:.6f}"]
+        names = [keys.lease(holder.child), keys.worker_executions(holder.worker)]
+        self._show(self._client, names, arguments)
+
+    def recover(
+        self,
+        holder: Holder,
+        *,
+        begun: Sequence[int],
+        kept: Sequence[int],
+        reason: str,
+        now: float,
+        crash_limit: int,
+    ) -> list[Recovered]:
+        """Give back what a dead child held but `kept`; `begun` have crashed it."""
+        return self._recovered(
+            holder.child,
+            "dead",
+            reason,
+            now,
+            crash_limit,
+            holder.worker,
+            holder.execution_prefix,
+            [*begun, *(-ordinal for ordinal in kept)],
+        )
+
+    def recover_late(
+        self, *, reason: str, now: float, crash_limit: int
+    ) -> list[Recovered]:
+        """Give back what is held by children whose lease has run out."""
+        recovered: list[Recovered] = []
+        seconds, micros = self._client.time()
+        late: Any = self._client.zrangebyscore(
+            keys.LEASES, "-inf", seconds * 1000 + micros // 1000
+        )
+        for member in late:
+            child = member.decode()
+            worker, _, prefix = child.rpartition(":")
+            recovered += self._recovered(
+                child, "late", reason, now, crash_limit, worker, prefix, ["*"]
+            )
+        return recovered
+
+    def _recovered(
+        self,
+        child: str,
+        how: str,
+        reason: str,
+        now: float,
+        crash_limit: int,
+        worker: str,
+        prefix: str,
+        begun: Sequence[int | str],
+    ) -> list[Recovered]:
+        arguments = [
+            child,
+            how,
+            crash_limit,
+            base64.b64encode(zlib.compress(reason.encode())),
+            moment(now),
+            int(now),
+            worker,
+            prefix,
+            FAILURE_TTL,
+            keys.JOB_PREFIX,
+            keys.QUEUE_PREFIX,
+            keys.WAKE_PREFIX,
+            keys.STARTED_PREFIX,
+            keys.FAILED_PREFIX,
+            keys.RESULTS_PREFIX,
+            keys.EXECUTION_PREFIX,
+            keys.EXECUTIONS_PREFIX,
+            *begun,
+        ]
+        answers = self._recover(
+            self._client, [keys.lease(child), keys.LEASES], arguments
+        )
+        return [
+            Recovered(job_id.decode(), queue.decode(), fate.decode(), crashes)
+            for job_id, queue, fate, crashes in answers
+        ]
+
+    def nudge(self) -> None:
+        """Wake an idle worker for jobs that came without a wake-up."""
+        names = [
+            key for name in self._queues for key in (keys.queue(name), keys.wake(name))
+        ]
+        self._nudge(self._client, names, [])

@@ -1,0 +1,27 @@
+-- Put a job whose hash cannot be read among the failed ones, with the reason.
+--
+-- KEYS[1]  hash: the lease of the child, `ordinal:queue` by id
+-- KEYS[2]  hash of the job
+-- KEYS[3]  sorted set of its queue's failed jobs
+-- KEYS[4]  stream of its results
+-- ARGV[1]  id
+-- ARGV[2]  `ordinal:queue`
+-- ARGV[3]  the time as RQ writes it
+-- ARGV[4]  the same in seconds since 1970
+-- ARGV[5]  name of the worker
+-- ARGV[6]  the reason, as RQ writes it into a result
+--
+-- Returns 1 when it was buried, 0 when the lease was lost.
+
+local YEAR = 31536000 -- RQ's own default
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
+  return 0
+end
+redis.call('HSET', KEYS[2], 'status', 'failed', 'ended_at', ARGV[3])
+redis.call('EXPIRE', KEYS[2], YEAR)
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10, '*', 'type', 2, 'worker_name', ARGV[5],
+  'exc_string', ARGV[6])
+redis.call('EXPIRE', KEYS[4], YEAR)
+redis.call('ZADD', KEYS[3], ARGV[4] + YEAR, ARGV[1])
+redis.call('HDEL', KEYS[1], ARGV[1])
+return 1

@@ -1,0 +1,297 @@
+"""A child: loads the application, then runs jobs until it is told to leave.
+
+Its own process, so that whatever a job does to it costs that job alone. What must
+survive it lies in its slot; what it holds is named by its lease.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import random
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from headway.app import App, load_app
+from headway.lease import Holder, Lease
+from headway.observe.log import log_events
+from headway.wire import client as wire_client
+from headway.wire.broker import RedisChildBroker
+from headway.worker.aftermath import Aftermath, settle
+from headway.worker.alarm import Alarm
+from headway.worker.by_rq import RQCode
+from headway.worker.execute import Execute
+from headway.worker.many_at_once import ManyAtOnce
+from headway.worker.order import Ordering
+from headway.worker.pace import Pace
+from headway.worker.plan import Plan
+from headway.worker.slot import Slot, State
+from headway.worker.supply import StoreAwayError, Supply
+from headway.worker.trusted_job import job_class_of
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+log = logging.getLogger("headway.worker")
+
+#: Exit codes: there is nothing more to do; another is to take its place; it never began.
+DONE, RECYCLE, UNFIT = 0, 75, 78
+#: How long an idle child sleeps before it looks by itself, in seconds.
+IDLE_WAIT = 3.0
+#: How often a suspended child looks whether it still is, in seconds.
+SUSPENDED_WAIT = 0.5
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What one life of a child begins with."""
+
+    plan: Plan
+    holder: Holder
+    #: Jobs of its predecessor whose outcome needs the application to be written.
+    aftermath: tuple[Aftermath, ...] = ()
+    #: How many jobs it may run; None for any number.
+    jobs: int | None = None
+    #: RQ's registries are to be tended before anything else.
+    maintain: bool = False
+    #: The first child speaks for all where all would say the same.
+    is_first: bool = False
+    #: It serves queues of a device, which a job can break for all that follow.
+    has_device: bool = False
+
+
+class Child:
+    """One process that runs jobs."""
+
+    def __init__(self, start: Start, client: Redis, slot: Slot) -> None:
+        self._start = start
+        self._plan = start.plan
+        self._client = client
+        self._slot = slot
+        self._waiting = False
+        self._left = start.jobs
+
+    def run(self) -> int:
+        """Run jobs until there is a reason to leave; return the exit code."""
+        app = load_app(self._plan.app)
+        self._clock = app.clock
+        self._prepare(app)
+        try:
+            if self._start.maintain:
+                self._by_rq.maintain()
+            self._settle_aftermath(app)
+            if self._left == 0:
+                return DONE
+            self._warm_up(app)
+            return self._serve()
+        except _LeaveError:
+            return DONE
+        except StoreAwayError:
+            return DONE  # the slot tells the supervisor what is to be written
+        finally:
+            self._slot.enter(State.LEAVING, self._clock.monotonic())
+            app.resources.close()
+
+    # Getting ready
+
+    def _prepare(self, app: App) -> None:
+        plan, names = self._plan, [queue.name for queue in self._plan.queues]
+        self._alarm = Alarm()
+        self._alarm.install()
+        broker = self._broker()
+        self._job_class = job_class_of(app)
+        self._by_rq = RQCode(
+            self._job_class,
+            self._client,
+            self._start.holder,
+            app.clock,
+            queues=names,
+            options=plan.rq_options,
+            in_thread=plan.runs_many,
+        )
+        self._supply = Supply(
+            broker,
+            self._slot,
+            Ordering(plan.queues, plan.order),
+            app.clock,
+            default_ttl=plan.rq_options.get("default_result_ttl", 500),
+            finish_parent=lambda noted: self._execute.finish_parent(noted),
+        )
+        self._execute = Execute(
+            app,
+            self._client,
+            self._start.holder,
+            self._slot,
+            self._supply,
+            self._by_rq,
+            app.clock,
+            self._alarm,
+            has_device=self._start.has_device,
+        )
+        if plan.log_events:
+            log_events(app)
+            # RQ would tell the begin and the end of each job a second time.
+            logging.getLogger("rq.worker").setLevel(logging.ERROR)
+        self._import_tasks(app)
+
+    def _broker(self) -> RedisChildBroker:
+        broker = RedisChildBroker(
+            wire_client.with_patience(self._client, wire_client.LOOP),
+            self._start.holder,
+            lease=self._plan.lease.total_seconds(),
+            clock=self._clock,
+        )
+        broker.serve(self._plan.queues)
+        return broker
+
+    def _import_tasks(self, app: App) -> None:
+        for module, error in app.registry.import_all().items():
+            if self._start.is_first:
+                log.error(
+                    "%s does not import, its jobs will fail: %s: %s",
+                    module,
+                    type(error).__name__,
+                    error,
+                )
+
+    def _settle_aftermath(self, app: App) -> None:
+        for aftermath in self._start.aftermath:
+            settle(aftermath, app, self._client, self._job_class, self._plan)
+
+    def _warm_up(self, app: App) -> None:
+        app.resources.kept = True
+        app.resources.open()
+        served = {queue.name for queue in self._plan.queues}
+        for hook in app.start_hooks:
+            if hook.queue is None or hook.queue in served:
+                hook.function()
+
+    # Serving
+
+    def _serve(self) -> int:
+        signal.signal(signal.SIGTERM, self._asked_to_leave)
+        return self._serve_many() if self._plan.runs_many else self._serve_one()
+
+    def _serve_one(self) -> int:
+        self._pace = Pace()
+        while (reason := self._reason_to_leave()) is None:
+            leases = self._supply.take(self._wanted())
+            if leases:
+                self._run(leases)
+            elif self._plan.limits.burst:
+                reason = DONE
+                break
+            else:
+                self._wait()
+        self._supply.flush()
+        return reason
+
+    def _serve_many(self) -> int:
+        lanes = ManyAtOnce(
+            self._execute,
+            self._supply,
+            self._slot,
+            self._clock,
+            threads=self._plan.threads,
+            concurrency=self._plan.concurrency,
+            listen=self._broker().wait,
+        )
+        lanes.start()
+        while (reason := self._reason_to_leave()) is None:
+            before = self._slot.done
+            lanes.turn(self._left)
+            if self._left is not None:
+                self._left -= self._slot.done - before
+            if self._plan.limits.burst and lanes.empty and lanes.is_idle:
+                reason = DONE
+                break
+        lanes.release()
+        while not lanes.is_idle:
+            lanes.turn(0)
+        self._supply.flush()
+        return reason
+
+    def _run(self, leases: list[Lease]) -> None:
+        self._slot.hold([lease.ordinal for lease in leases])
+        self._slot.enter(State.BUSY, begin := self._clock.monotonic())
+        for index, lease in enumerate(leases):
+            if self._slot.stop_asked:
+                self._supply.release(leases[index:])
+                break
+            self._execute.run(lease, index)
+        self._pace.learn(len(leases), self._clock.monotonic() - begin)
+        if self._left is not None:
+            self._left -= len(leases)
+
+    def _wanted(self) -> int:
+        wanted = self._pace.wanted()
+        return wanted if self._left is None else min(wanted, self._left)
+
+    def _reason_to_leave(self) -> int | None:
+        limits = self._plan.limits
+        if self._slot.stop_asked or self._left == 0:
+            return DONE
+        if limits.jobs_per_child and self._slot.done >= limits.jobs_per_child:
+            return RECYCLE
+        if limits.memory_per_child and resident() > limits.memory_per_child * MIB:
+            return RECYCLE
+        return RECYCLE if self._execute.poison is not None else None
+
+    def _wait(self) -> None:
+        suspended = self._supply.suspended
+        state = State.SUSPENDED if suspended else State.IDLE
+        self._supply.flush()
+        if self._slot.state is not state:
+            self._slot.enter(state, self._clock.monotonic())
+        self._waiting = True
+        try:
+            if self._slot.stop_asked:
+                return
+            if suspended:
+                self._clock.sleep(SUSPENDED_WAIT)
+            else:
+                self._supply.wait(IDLE_WAIT)
+        finally:
+            self._waiting = False
+
+    def _asked_to_leave(self, _number: int, _frame: FrameType | None) -> None:
+        self._slot.ask_to_stop()
+        if self._waiting:
+            raise _LeaveError
+
+
+class _LeaveError(Exception):
+    """The child is idle and is to leave."""
+
+
+def resident() -> int:
+    """Return how much memory this process has had at its highest, in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def begin(start: Start, connect: Callable[[], Redis], slot: Slot, parent: int) -> int:
+    """Be the child, in a process that has just begun; return the exit code."""
+    die_with(parent)
+    os.setpgid(0, 0)  # a signal for the child reaches what its jobs have started
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's
+    random.seed()
+    return Child(start, connect(), slot).run()
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies; Linux only."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1  # <sys/prctl.h>
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(UNFIT)

@@ -1,0 +1,44 @@
+"""Whether the store answers, said once when that changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from headway.clock import Clock
+
+log = logging.getLogger("headway.worker")
+
+#: Seconds between two attempts while the store is away.
+PAUSE = 1.0
+
+
+class Contact:
+    """The supervisor's view of the store: a step that fails is made again later."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._is_up = True
+        self._again_at = 0.0
+        #: The monotonic second since which it has answered without a gap.
+        self.since = clock.monotonic()
+
+    def made(self, step: Callable[[], object]) -> bool:
+        """Make a step that needs the store; tell whether it was made."""
+        now = self._clock.monotonic()
+        if not self._is_up and now < self._again_at:
+            return False
+        try:
+            step()
+        except RedisError as error:
+            if self._is_up:
+                log.warning("Redis is away, the worker waits for it: %s", error)
+            self._is_up = False
+            self._again_at = self._clock.monotonic() + PAUSE
+            return False
+        if not self._is_up:
+            log.warning("Redis is back")
+            self._is_up, self.since = True, self._clock.monotonic()
+        return True

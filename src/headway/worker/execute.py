@@ -1,0 +1,270 @@
+"""One job, from its lease to its outcome.
+
+    begin -> deliver -> attempt -> conclude (acknowledge, or end by RQ's own code)
+
+An outcome is a value. A plain success is noted and travels with the next reservation;
+whatever else becomes of a job is written by RQ's own code, at once.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, assert_never
+
+from rq.job import _current_job  # pyright: ignore[reportPrivateUsage] - what rq.get_current_job() asks
+from rq.timeouts import JobTimeoutException
+
+from headway.app import App
+from headway.attempt import Attempt
+from headway.backends.rq_delivery import running_id
+from headway.clock import Clock
+from headway.delivery import Delivery
+from headway.errors import HeadwayError, UnreadableJobError
+from headway.lease import Holder, Lease
+from headway.outcome import Failed, Outcome, Retried, Succeeded
+from headway.retry import Retry
+from headway.task import DefinedTask
+from headway.wire import job_hash
+from headway.wire.scripts import Scripts
+from headway.worker import cuda, payload
+from headway.worker.alarm import Alarm
+from headway.worker.by_rq import RQCode, is_patched
+from headway.worker.notes import Notes
+from headway.worker.slot import Slot
+from headway.worker.supply import Noted, Supply
+from headway.worker.trusted_job import UnreadJob
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: RQ's own default, in seconds (rq/defaults.py).
+TIMEOUT = 180.0
+#: A job that has run for longer may have been shown in RQ's registries meanwhile.
+SHOWN_AFTER = 0.2
+
+
+class Execute:
+    """Runs the jobs of one child."""
+
+    def __init__(
+        self,
+        app: App,
+        client: Redis,
+        holder: Holder,
+        slot: Slot,
+        supply: Supply,
+        by_rq: RQCode,
+        clock: Clock,
+        alarm: Alarm,
+        *,
+        has_device: bool,
+    ) -> None:
+        self._app = app
+        self._client = client
+        self._holder = holder
+        self._slot = slot
+        self._supply = supply
+        self._by_rq = by_rq
+        self._clock = clock
+        self._alarm = alarm
+        self._attempt: Attempt = app.attempt()
+        self._tasks: dict[str, DefinedTask[..., Any]] = {}
+        self._all_by_rq = is_patched()
+        self._has_device = has_device
+        #: The last failure that this child should not survive, as a broken GPU.
+        self.poison: BaseException | None = None
+
+    # One job after another, in the main thread
+
+    def run(self, lease: Lease, index: int) -> None:
+        """Run a job and see to its outcome."""
+        began = self._clock.now().timestamp()
+        if not self._slot.begin(index, self._clock.monotonic(), self.deadline(lease)):
+            self._supply.forget(lease)
+            return  # the supervisor has given it back
+        if self.goes_by_rq(lease):
+            succeeded = self.perform_by_rq(lease)
+            self._alarm.install()  # RQ's own timeouts leave their own handler
+        else:
+            outcome = self._outcome(lease)
+            succeeded = self._conclude(lease, outcome, began)
+        self._supply.forget(lease)
+        self._slot.finish(index, failed=not succeeded)
+
+    def _outcome(self, lease: Lease) -> Outcome:
+        notes = self.notes(lease)
+        try:
+            delivery = self.deliver(lease, notes)
+            self._alarm.begin(timeout_of(lease))
+            try:
+                return self.attempted(lease, delivery)
+            finally:
+                self._alarm.end()
+        except (HeadwayError, JobTimeoutException) as error:
+            return Failed(error=error)
+        finally:
+            notes.close()
+
+    def _conclude(self, lease: Lease, outcome: Outcome, began: float) -> bool:
+        if isinstance(outcome, Succeeded):
+            self.succeed(lease, outcome, began)
+            return True
+        self.end_by_rq(lease, outcome, began)
+        return False
+
+    # The steps
+
+    def deadline(self, lease: Lease) -> float:
+        """Return the monotonic second at which a job has run too long; 0 is never."""
+        try:
+            seconds = timeout_of(lease)
+            if lease.fields:
+                seconds += _time_of_callbacks(lease)
+        except UnreadableJobError:
+            return 0.0  # it will not be run
+        return 0.0 if seconds <= 0 else self._clock.monotonic() + seconds
+
+    def goes_by_rq(self, lease: Lease) -> bool:
+        """Tell whether only RQ's own code can run it."""
+        return bool(lease.fields) or self._all_by_rq or self._is_accepted_pickle(lease)
+
+    def _is_accepted_pickle(self, lease: Lease) -> bool:
+        if not (self._app.accept_pickle and lease.data):
+            return False
+        return payload.is_pickle(payload.unpacked(lease.job_id, lease.data))
+
+    def notes(self, lease: Lease) -> Notes:
+        """Return what keeps what the job says of itself."""
+        return Notes(self._client, self._holder, lease, self._clock)
+
+    def deliver(self, lease: Lease, notes: Notes) -> Delivery:
+        """Return what is to be run.
+
+        Raises:
+            UnreadableJobError: what is stored is not a call.
+            TaskNotAllowedError: it calls what may not run here.
+            UnknownTaskError: it calls what is not there.
+        """
+        call = payload.read(lease.job_id, payload.unpacked(lease.job_id, lease.data))
+        task = self._task(call.name)
+        retry, expires_at = task.options.get("retry"), None
+        if lease.meta:
+            retry, expires_at = _extras(lease, retry)
+        return Delivery(
+            job_id=lease.job_id,
+            task=task,
+            queue=lease.queue,
+            args=call.args,
+            kwargs=call.kwargs,
+            attempt=int(lease.retried or 0) + 1,
+            retry=retry,
+            expires_at=expires_at,
+            save_progress=notes.save_progress,
+            save_log=notes.save_log,
+            timeouts=(JobTimeoutException,),
+        )
+
+    def attempted(self, lease: Lease, delivery: Delivery) -> Outcome:
+        """Run it here, in this thread."""
+        current = _current_job.set(UnreadJob(lease.job_id, self._client))
+        running = running_id.set(lease.job_id)
+        try:
+            return self._attempt.run(delivery)
+        finally:
+            running_id.reset(running)
+            _current_job.reset(current)
+
+    async def attempted_async(self, lease: Lease, delivery: Delivery) -> Outcome:
+        """Run it on the loop; the context is this asyncio task's own."""
+        _current_job.set(UnreadJob(lease.job_id, self._client))
+        running_id.set(lease.job_id)
+        return await self._attempt.run_async(delivery)
+
+    def broken_off(
+        self, delivery: Delivery, error: BaseException, elapsed: timedelta
+    ) -> Outcome:
+        """Return what comes of a run that was ended because of its time."""
+        return self._attempt.broken_off(delivery, error, elapsed)
+
+    def succeed(self, lease: Lease, outcome: Succeeded, began: float) -> None:
+        """Note a success; it is written with the next reservation."""
+        ended = self._clock.now().timestamp()
+        value = b"" if outcome.encoded == b"null" else outcome.encoded
+        shown = ended - began > SHOWN_AFTER
+        self._supply.acknowledge(lease, value, began, ended, shown=shown)
+        if lease.meta and b'"unique"' in lease.meta:
+            self._supply.flush()
+            self._unlock(lease)
+
+    def end_by_rq(self, lease: Lease, outcome: Outcome, began: float) -> None:
+        """Write any other outcome, now."""
+        match outcome:
+            case Succeeded():
+                raise AssertionError("a success is acknowledged")
+            case Retried(error=error, delay=delay):
+                self._by_rq.retry(lease, error, delay, began)
+            case Failed(error=error):
+                self._by_rq.fail(lease, error, began)
+                self._unlock(lease)
+            case _:
+                assert_never(outcome)
+        self._look_for_poison(error)
+
+    def perform_by_rq(self, lease: Lease) -> bool:
+        """Run a job and write its outcome as RQ does; tell whether it succeeded."""
+        return self._by_rq.perform(lease)
+
+    def stop(self, lease: Lease, began: float) -> None:
+        """Write that a person has stopped it."""
+        self._by_rq.stop(lease, began)
+        self._unlock(lease)
+
+    def finish_parent(self, noted: Noted) -> None:
+        """Write a success that others wait for."""
+        result = json.loads(noted.value) if noted.value else None
+        self._by_rq.succeed(noted.lease, result, noted.began)
+
+    def _look_for_poison(self, error: BaseException) -> None:
+        if self._has_device and cuda.is_poisoned(error):
+            self.poison = error
+
+    def _unlock(self, lease: Lease) -> None:
+        extras = job_hash.extras_of(job_hash.json_object(lease.meta))
+        if unique := extras.get("unique"):
+            Scripts().unlock(self._client, [unique], [lease.job_id])
+
+    def _task(self, name: str) -> DefinedTask[..., Any]:
+        task = self._tasks.get(name)
+        if task is None:
+            task = self._tasks[name] = self._app.registry.resolve(name)
+        return task
+
+
+def timeout_of(lease: Lease) -> float:
+    """Return the seconds that a job may run; -1 for as long as it likes.
+
+    Raises:
+        UnreadableJobError: what is stored is no number.
+    """
+    try:
+        return float(lease.timeout) if lease.timeout else TIMEOUT
+    except ValueError as error:
+        raise UnreadableJobError(
+            f"job {lease.job_id}: its timeout is {lease.timeout!r}, expected seconds"
+        ) from error
+
+
+def _time_of_callbacks(lease: Lease) -> int:
+    """Return the seconds that RQ gives to what it calls after the job."""
+    kinds = (b"success", b"failure")
+    return sum(int(lease.fields.get(b"%b_callback_timeout" % k) or 60) for k in kinds)
+
+
+def _extras(lease: Lease, retry: Retry | None) -> tuple[Retry | None, datetime | None]:
+    extras = job_hash.extras_of(job_hash.json_object(lease.meta))
+    if "retry" in extras:
+        wire = extras["retry"]
+        retry = Retry.from_wire(wire) if wire else None
+    expires_at = extras.get("expires_at")
+    return retry, datetime.fromisoformat(expires_at) if expires_at else None

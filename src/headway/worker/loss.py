@@ -1,0 +1,123 @@
+"""What is done about the jobs of a child that is gone.
+
+What it had finished is acknowledged, from its slot. What it had begun is an orphan: it
+goes back, and counts as a crash of that job alone. What it had not begun goes back as
+if nothing had been. What it was ended for is written by a process of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headway.clock import Clock
+from headway.lease import Holder
+from headway.wire.broker import RedisSupervisorBroker
+from headway.worker.aftermath import Aftermath
+from headway.worker.crew import Doom, Member
+from headway.worker.plan import CRASH_LIMIT
+from headway.worker.slot import Held
+
+log = logging.getLogger("headway.worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A child that is gone, and what its slot told when it went."""
+
+    holder: Holder
+    notes: bytes
+    count: int
+    table: tuple[Held, ...]
+    doomed: dict[int, Doom]
+    #: Why it went, in words for a person.
+    cause: str
+    #: It went because of what it ran, and not because we have ended it.
+    crashed: bool
+
+    @property
+    def begun(self) -> list[int]:
+        """Return the ordinals of the jobs that may have ended it."""
+        if not self.crashed:
+            return []
+        return [held.ordinal for held in self.table if held.began and not held.over]
+
+
+def loss_of(member: Member, status: int, *, asked: bool) -> Loss:
+    """Return what is lost with a child, by the status that the system reports."""
+    notes, count = member.slot.notes()
+    assert member.holder is not None
+    return Loss(
+        holder=member.holder,
+        notes=notes,
+        count=count,
+        table=tuple(member.slot.table()),
+        doomed=dict(member.doomed),
+        cause=cause_of(status),
+        crashed=not (asked or member.doomed),
+    )
+
+
+def cause_of(status: int) -> str:
+    """Return in words how a process ended, by its wait status."""
+    if status < 0:
+        number = -status
+        name = signal.Signals(number).name
+        killed = number == signal.SIGKILL
+        hint = ", as the kernel does when memory runs out" if killed else ""
+        return f"it was killed by signal {number} ({name}){hint}"
+    return f"it exited with code {status}"
+
+
+def settle(
+    loss: Loss, broker: RedisSupervisorBroker, clock: Clock
+) -> Sequence[Aftermath]:
+    """See to the jobs of a child that is gone; return what needs the application."""
+    if loss.count:
+        broker.acknowledge(loss.holder, loss.notes, loss.count)
+    aftermath = _aftermath(loss, broker, clock)
+    kept = [each.ordinal for each in aftermath]
+    for orphan in broker.recover(
+        loss.holder,
+        begun=loss.begun,
+        kept=kept,
+        reason=(
+            f"The worker that ran this job ended {CRASH_LIMIT} times; the last time "
+            f"{loss.cause}."
+        ),
+        now=clock.now().timestamp(),
+        crash_limit=CRASH_LIMIT,
+    ):
+        if orphan.crashes:
+            log.warning(
+                "job %s is %s: its worker ended while it ran (%s); that was time %d",
+                orphan.job_id,
+                orphan.fate,
+                loss.cause,
+                orphan.crashes,
+            )
+    return aftermath
+
+
+def _aftermath(
+    loss: Loss, broker: RedisSupervisorBroker, clock: Clock
+) -> list[Aftermath]:
+    if not loss.doomed:
+        return []
+    ids = broker.held(loss.holder)
+    now, monotonic = clock.now().timestamp(), clock.monotonic()
+    return [
+        Aftermath(
+            job_id=ids[held.ordinal][0],
+            ordinal=held.ordinal,
+            queue=ids[held.ordinal][1],
+            holder=loss.holder,
+            began=now - (monotonic - held.began),
+            why=loss.doomed[held.ordinal].why,
+            reason=loss.doomed[held.ordinal].reason,
+        )
+        for held in loss.table
+        if held.ordinal in loss.doomed and held.ordinal in ids
+    ]

@@ -1,0 +1,91 @@
+"""What a running job says of itself, saved now and then.
+
+A loop may report progress a thousand times a second. The first report is saved at once,
+later ones twice a second, and the last of them always.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from headway.clock import Clock
+from headway.job import LOG_LINES, Progress
+from headway.lease import Holder, Lease
+from headway.wire import job_hash, keys
+from headway.wire.scripts import Script
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Seconds between two saves.
+EVERY = 0.5
+
+
+class Notes:
+    """The progress and the log lines of one attempt."""
+
+    def __init__(
+        self, client: Redis, holder: Holder, lease: Lease, clock: Clock
+    ) -> None:
+        self._client = client
+        self._holder = holder
+        self._lease = lease
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._unsaved: dict[str, Any] = {}
+        self._lines: list[str] = []
+        self._saved_at: float | None = None
+        self._later: threading.Timer | None = None
+
+    def save_progress(self, progress: Progress) -> None:
+        """Save how far the job has come, soon."""
+        with self._lock:
+            self._unsaved["progress"] = asdict(progress)
+        self._soon()
+
+    def save_log(self, line: str) -> None:
+        """Save a line, soon."""
+        with self._lock:
+            self._lines.append(line)
+        self._soon()
+
+    def close(self) -> None:
+        """Save what is not saved; nothing is said after that."""
+        if self._later is not None:
+            self._later.cancel()
+        if self._unsaved or self._lines:
+            self._save()
+
+    def _soon(self) -> None:
+        now = self._clock.monotonic()
+        if self._saved_at is None or now - self._saved_at >= EVERY:
+            self._save()
+        elif self._later is None or not self._later.is_alive():
+            rest = EVERY - (now - self._saved_at)
+            self._later = threading.Timer(rest, self._save)
+            self._later.daemon = True
+            self._later.start()
+
+    def _save(self) -> None:
+        with self._lock:
+            self._saved_at = self._clock.monotonic()
+            unsaved, self._unsaved = self._unsaved, {}
+            lines, self._lines = self._lines, []
+        job_key = keys.job(self._lease.job_id)
+        meta = job_hash.json_object(self._client.hget(job_key, "meta"))
+        extras: dict[str, Any] = {**job_hash.extras_of(meta), **unsaved}
+        if lines:
+            extras["log"] = [*extras.get("log", []), *lines][-LOG_LINES:]
+        meta["headway"] = extras
+        _note()(
+            self._client,
+            [keys.lease(self._holder.child), job_key],
+            [self._lease.job_id, self._lease.ordinal, json.dumps(meta)],
+        )
+
+
+def _note() -> Script:
+    return Script("note")

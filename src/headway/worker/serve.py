@@ -1,0 +1,170 @@
+"""From a plan to a worker that runs: connections, children and their devices."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from redis import ConnectionPool, Redis
+
+from headway.clock import SystemClock
+from headway.settings import Settings
+from headway.wire import client as wire_client
+from headway.wire.promotion import promote
+from headway.worker import claims, devices
+from headway.worker.crew import Member
+from headway.worker.declaration import Declared
+from headway.worker.fork_safety import refuse_unsafe_fork
+from headway.worker.plan import Plan
+from headway.worker.slot import Slot
+from headway.worker.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from redis.connection import ConnectionInterface
+
+
+def serve(
+    plan: Plan,
+    queues: Sequence[Declared],
+    client: Redis,
+    *,
+    settings: Settings,
+    children: int,
+    record_ttl: int,
+    with_scheduler: bool,
+    gpu_share: float = 1.0,
+) -> bool:
+    """Run a worker until it is told to stop, or done; tell whether it ran any job.
+
+    Raises:
+        ConfigurationError: it cannot begin, and why.
+    """
+    refuse_unsafe_fork()
+    plan = replace(plan, queues=tuple(queue.served() for queue in queues))
+    pool = _OwnPool.like(client)
+    with (
+        contextlib.closing(Redis.from_pool(pool)) as own,
+        _claimed(queues, settings, gpu_share) as claimed,
+    ):
+        supervisor = Supervisor(
+            plan,
+            _members(plan, queues, children, claimed),
+            own,
+            _connector(client),
+            SystemClock(),
+            grace=settings.grace,
+            record_ttl=record_ttl,
+            promote=_promoter(own, queues) if with_scheduler else None,
+            forget=pool.close_inherited,
+        )
+        return supervisor.run()
+
+
+def _members(
+    plan: Plan,
+    queues: Sequence[Declared],
+    children: int,
+    claimed: Sequence[claims.Claim],
+) -> list[Member]:
+    plain = tuple(queue.name for queue in queues if queue.device is None)
+    bound = tuple(queue.name for queue in queues if queue.device is not None)
+    crew = [_member(plain) for _ in range(children if plain else 0)]
+    crew += [_member(bound, claim) for claim in claimed]
+    if len(crew) == 1:
+        crew[0].worker = plan.name
+    else:
+        for number, member in enumerate(crew, 1):
+            member.worker = f"{plan.name}-{number}"
+    for member, share in zip(crew, _shares(plan.limits.jobs, len(crew)), strict=True):
+        member.jobs = share
+    crew[0].is_first = True
+    return crew
+
+
+def _member(queues: tuple[str, ...], claim: claims.Claim | None = None) -> Member:
+    return Member(
+        worker="",
+        slot=Slot(),
+        queues=queues,
+        spawned=claim is not None,
+        environment=claim.environment if claim else None,
+        inherited=(claim.fileno(),) if claim else (),
+    )
+
+
+def _shares(jobs: int | None, members: int) -> list[int | None]:
+    """Return how many jobs each child may run, so that together they run that many."""
+    if jobs is None:
+        return [None] * members
+    return [jobs // members + (number < jobs % members) for number in range(members)]
+
+
+@contextlib.contextmanager
+def _claimed(
+    queues: Sequence[Declared], settings: Settings, share: float
+) -> Generator[list[claims.Claim]]:
+    bound = [queue.name for queue in queues if queue.device is not None]
+    if not bound:
+        yield []
+        return
+    found = claims.claim(devices.visible(settings, queue=bound[0]), share=share)
+    try:
+        yield found
+    finally:
+        for claim in found:
+            claim.close()
+
+
+def _connector(client: Redis) -> Any:  # noqa: ANN401 - a function without arguments
+    """Return what makes, in a child, a client of its own for the same server."""
+    pool = client.connection_pool
+    kwargs, kind, connection_class = (
+        pool.connection_kwargs,
+        type(pool),
+        pool.connection_class,
+    )
+
+    def connect() -> Redis:
+        made = Redis.from_pool(kind(connection_class=connection_class, **kwargs))
+        return wire_client.with_patience(made, wire_client.WORKER)
+
+    return connect
+
+
+def _promoter(client: Redis, queues: Sequence[Declared]) -> Any:  # noqa: ANN401 - likewise
+    def promote_all() -> None:
+        now = SystemClock().now()
+        for queue in queues:
+            promote(client, queue.name, now)
+
+    return promote_all
+
+
+class _OwnPool(ConnectionPool):
+    """A pool that knows its connections: a child must close those of its parent."""
+
+    made: list[ConnectionInterface]
+
+    @classmethod
+    def like(cls, client: Redis) -> _OwnPool:
+        """Return a pool for the same server that gives up soon: rounds must go on."""
+        kwargs: dict[str, Any] = dict(client.connection_pool.connection_kwargs)
+        for name in ("retry", "retry_on_error"):
+            kwargs.pop(name, None)
+        kwargs |= {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+        pool = cls(client.connection_pool.connection_class, **kwargs)
+        pool.made = []
+        return pool
+
+    def make_connection(self) -> ConnectionInterface:
+        """Return a new connection, remembered."""
+        connection = super().make_connection()
+        self.made.append(connection)
+        return connection
+
+    def close_inherited(self) -> None:
+        """Close, in a forked process, what is the parent's; it keeps its own."""
+        for connection in self.made:
+            connection.disconnect()  # type: ignore[no-untyped-call]

@@ -1,0 +1,214 @@
+"""Memory that a child and its supervisor share; what survives when the child does not.
+
+The child writes which jobs it holds, which of them it has begun and until when, and, as
+each one ends, its packed acknowledgement. No locks: each field has one writer, and a
+count is written after what it counts. Marks that cross (the child begins a job as the
+supervisor takes it back) are settled by the lease in the store.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import tempfile
+from enum import IntEnum
+from typing import NamedTuple
+
+#: Jobs of one batch at most, or running at once.
+CAPACITY = 1024
+JOURNAL = 1 << 20
+
+_HEADER = struct.Struct("<BBxxxxxxdQQIIII")
+_STATE, _STOP, _SINCE, _DONE, _RAISED = 0, 1, 8, 16, 24
+_COUNT, _ACKS, _ACK_BYTES, _SETTLED = 32, 36, 40, 44
+_ENTRY = struct.Struct("<QddBBBxxxxx")
+_BEGAN, _DEADLINE, _OVER, _REVOKED, _CANCELLED = 8, 16, 24, 25, 26
+_TABLE = 64
+_JOURNAL_AT = _TABLE + CAPACITY * _ENTRY.size
+SIZE = _JOURNAL_AT + JOURNAL
+
+_u32, _u64, _f64 = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<d")
+
+
+class State(IntEnum):
+    """What a child does; the supervisor only reads it."""
+
+    STARTING = 0
+    IDLE = 1
+    BUSY = 2
+    SUSPENDED = 3
+    LEAVING = 4
+
+
+class Held(NamedTuple):
+    """A job of the child's batch, as its slot tells."""
+
+    place: int
+    ordinal: int
+    #: Monotonic seconds; 0 where it has not begun.
+    began: float
+    #: Monotonic seconds at which it has run too long; 0 for never.
+    deadline: float
+    over: bool
+    revoked: bool
+
+
+class Slot:
+    """One child's piece of shared memory; survives its lives."""
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self.descriptor = _memory() if descriptor is None else descriptor
+        self._map = mmap.mmap(self.descriptor, SIZE)
+
+    # Written by the child
+
+    def enter(self, state: State, now: float) -> None:
+        """Say what the child does from now on."""
+        self._map[_STATE] = state
+        _f64.pack_into(self._map, _SINCE, now)
+
+    def hold(self, ordinals: list[int]) -> None:
+        """Write down a new batch; nothing of it has begun."""
+        _u32.pack_into(self._map, _COUNT, 0)
+        for place, ordinal in enumerate(ordinals):
+            at = _TABLE + place * _ENTRY.size
+            _ENTRY.pack_into(self._map, at, ordinal, 0.0, 0.0, 0, 0, 0)
+        _u32.pack_into(self._map, _COUNT, len(ordinals))
+
+    def put(self, place: int, ordinal: int) -> None:
+        """Write down one job more, in a place of the table that is free."""
+        at = _TABLE + place * _ENTRY.size
+        _ENTRY.pack_into(self._map, at, ordinal, 0.0, 0.0, 0, 0, 0)
+        if place >= self._number(_COUNT):
+            _u32.pack_into(self._map, _COUNT, place + 1)
+
+    def begin(self, place: int, now: float, deadline: float) -> bool:
+        """Mark a job as begun; tell whether it is still the child's to run."""
+        at = _TABLE + place * _ENTRY.size
+        _f64.pack_into(self._map, at + _DEADLINE, deadline)
+        _f64.pack_into(self._map, at + _BEGAN, now)
+        return not self._map[at + _REVOKED]
+
+    def finish(self, place: int, *, failed: bool = False) -> None:
+        """Mark a job as over, whatever came of it."""
+        self._map[_TABLE + place * _ENTRY.size + _OVER] = True
+        _u64.pack_into(self._map, _DONE, self._count(_DONE) + 1)
+        if failed:
+            _u64.pack_into(self._map, _RAISED, self._count(_RAISED) + 1)
+
+    def note(self, acknowledgement: bytes) -> bool:
+        """Keep a packed acknowledgement; False where there is no room for it."""
+        used = self._number(_ACK_BYTES)
+        end = used + len(acknowledgement)
+        if end > JOURNAL:
+            return False
+        self._map[_JOURNAL_AT + used : _JOURNAL_AT + end] = acknowledgement
+        # In this order: a count without its bytes would be read, bytes without a
+        # count are not.
+        _u32.pack_into(self._map, _ACK_BYTES, end)
+        _u32.pack_into(self._map, _ACKS, self._number(_ACKS) + 1)
+        return True
+
+    def clear_notes(self) -> None:
+        """Forget the acknowledgements: the store has them."""
+        _u32.pack_into(self._map, _ACKS, 0)
+        _u32.pack_into(self._map, _ACK_BYTES, 0)
+        _u32.pack_into(self._map, _SETTLED, 0)
+
+    # Written by the supervisor
+
+    def reset(self) -> None:
+        """Make it as new, for another life of the child."""
+        self._map[:_TABLE] = bytes(_TABLE)
+
+    def ask_to_stop(self) -> None:
+        """Ask the child to leave after the job that it runs."""
+        self._map[_STOP] = True
+
+    def revoke(self, place: int) -> bool:
+        """Take a job back; tell whether the child had not begun it."""
+        at = _TABLE + place * _ENTRY.size
+        self._map[at + _REVOKED] = True
+        return bool(_f64.unpack_from(self._map, at + _BEGAN)[0] == 0.0)
+
+    def cancel(self, place: int) -> None:
+        """Ask the child to break a running job off, and go on with its others."""
+        self._map[_TABLE + place * _ENTRY.size + _CANCELLED] = True
+
+    def settle(self, count: int) -> None:
+        """Say that the supervisor writes the first acknowledgements itself."""
+        _u32.pack_into(self._map, _SETTLED, count)
+
+    # Read by both
+
+    def cancelled(self) -> tuple[int, ...]:
+        """Return the places of jobs that are to be broken off."""
+        count = self._number(_COUNT)
+        first = _TABLE + _CANCELLED
+        flags = self._map[first : first + count * _ENTRY.size : _ENTRY.size]
+        return tuple(place for place, flag in enumerate(flags) if flag)
+
+    @property
+    def state(self) -> State:
+        """Return what the child does."""
+        return State(self._map[_STATE])
+
+    @property
+    def since(self) -> float:
+        """Return the monotonic second at which it began to do so."""
+        return float(_f64.unpack_from(self._map, _SINCE)[0])
+
+    @property
+    def stop_asked(self) -> bool:
+        """Tell whether the child has been asked to leave."""
+        return bool(self._map[_STOP])
+
+    @property
+    def done(self) -> int:
+        """Return how many jobs this life of the child has ended."""
+        return self._count(_DONE)
+
+    @property
+    def failed(self) -> int:
+        """Return how many of them did not succeed."""
+        return self._count(_RAISED)
+
+    @property
+    def settled(self) -> int:
+        """Return how many acknowledgements the supervisor has taken over."""
+        return self._number(_SETTLED)
+
+    def notes(self) -> tuple[bytes, int]:
+        """Return the packed acknowledgements, and how many they are."""
+        count = self._number(_ACKS)
+        used = self._number(_ACK_BYTES)
+        return self._map[_JOURNAL_AT : _JOURNAL_AT + used] if count else b"", count
+
+    def table(self) -> list[Held]:
+        """Return the jobs of the batch."""
+        count = min(self._number(_COUNT), CAPACITY)
+        view = self._map[_TABLE : _TABLE + count * _ENTRY.size]
+        return [
+            Held(place, ordinal, began, deadline, bool(over), bool(revoked))
+            for place, (ordinal, began, deadline, over, revoked, _) in enumerate(
+                _ENTRY.iter_unpack(view)
+            )
+        ]
+
+    def _number(self, at: int) -> int:
+        return int(_u32.unpack_from(self._map, at)[0])
+
+    def _count(self, at: int) -> int:
+        return int(_u64.unpack_from(self._map, at)[0])
+
+
+def _memory() -> int:
+    """Return a descriptor of memory that has no name, or else no longer has one."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("headway-slot")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, SIZE)
+    return descriptor

@@ -1,0 +1,197 @@
+"""What a child exchanges with the store: jobs in, acknowledgements out.
+
+Acknowledgements are noted in the slot first: should the child die now, its supervisor
+sends them. They travel with the next reservation, which follows at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from redis.exceptions import RedisError
+
+from headway.clock import Clock
+from headway.lease import Lease, Served, Turn
+from headway.wire.broker import RedisChildBroker, success
+from headway.worker.order import Ordering
+from headway.worker.slot import Slot
+
+log = logging.getLogger("headway.worker")
+
+#: Between two attempts to reach Redis, in seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+#: Reservations closer than this that bring little are worth waiting for each other.
+HURRIED, LITTLE, COALESCE = 0.002, 16, 0.001
+
+
+class Noted(NamedTuple):
+    """A success that is noted in the slot and not acknowledged yet."""
+
+    lease: Lease
+    value: bytes
+    began: float
+    ended: float
+
+
+class Supply:
+    """The jobs of one child."""
+
+    def __init__(
+        self,
+        broker: RedisChildBroker,
+        slot: Slot,
+        ordering: Ordering,
+        clock: Clock,
+        *,
+        default_ttl: int,
+        finish_parent: Callable[[Noted], None],
+    ) -> None:
+        self._broker = broker
+        self._slot = slot
+        self._ordering = ordering
+        self._clock = clock
+        self._default_ttl = default_ttl
+        self._finish_parent = finish_parent
+        self._noted: dict[str, Noted] = {}
+        #: Leases that were handed out and have not ended, by id.
+        self._open: dict[str, int] = {}
+        self._last, self._last_brought = 0.0, LITTLE
+        self.suspended = False
+
+    def take(self, wanted: int) -> list[Lease]:
+        """Return jobs to run; none when all queues are empty, or the store is away."""
+        order = self._ordering.next()
+        if not self._ordering.is_strict:
+            wanted = 1
+        self._coalesce()
+        turn = self._exchange(wanted, order)
+        self._last_brought = len(turn.leases)
+        for lease in turn.leases:
+            self._open[lease.job_id] = lease.ordinal
+        if turn.leases:
+            self._ordering.served(turn.leases[0].queue)
+        self.suspended = turn.suspended
+        return turn.leases
+
+    def acknowledge(
+        self, lease: Lease, value: bytes, began: float, ended: float, *, shown: bool
+    ) -> None:
+        """Note that a job succeeded; `flush` or the next `take` writes it."""
+        ttl = int(lease.result_ttl) if lease.result_ttl else self._default_ttl
+        packed = success(
+            lease, ttl=ttl, value=value, began=began, ended=ended, shown=shown
+        )
+        noted = Noted(lease, value, began, ended)
+        if not self._slot.note(packed):
+            self.flush()
+            if not self._slot.note(packed):  # a result of more than a mebibyte
+                self._told(self._patiently(0, (), packed, 1), {lease.job_id: noted})
+                self.forget(lease)
+                return
+        self._noted[lease.job_id] = noted
+        del self._open[lease.job_id]
+
+    @property
+    def has_notes(self) -> bool:
+        """Tell whether anything is noted that is not written yet."""
+        return bool(self._noted)
+
+    def flush(self) -> None:
+        """Write what is noted, now."""
+        if self._noted:
+            self._exchange(0, ())
+
+    def forget(self, lease: Lease) -> None:
+        """Say that a job has ended otherwise: RQ's own code wrote its outcome."""
+        self._open.pop(lease.job_id, None)
+
+    def wait(self, seconds: float) -> None:
+        """Return when there may be jobs, or when the seconds are over."""
+        try:
+            self._broker.wait(seconds)
+        except RedisError:
+            return  # the next `take` meets it again, says so and pauses
+
+    def release(self, leases: Sequence[Lease]) -> None:
+        """Give jobs back unrun; those the supervisor has given back are not ours."""
+        jobs = [(lease.job_id, lease.ordinal) for lease in leases]
+        try:
+            self._broker.release(jobs)
+        except RedisError as error:
+            # The supervisor gives back what a child leaves behind.
+            log.warning("%d jobs could not be released: %s", len(jobs), error)
+        for lease in leases:
+            self.forget(lease)
+
+    def _coalesce(self) -> None:
+        """Let jobs that come one by one gather a little: Redis is what they share."""
+        now = self._clock.monotonic()
+        if now - self._last < HURRIED and 0 < self._last_brought < LITTLE:
+            self._clock.sleep(COALESCE)
+            now = self._clock.monotonic()
+        self._last = now
+
+    def _exchange(self, wanted: int, order: tuple[Served, ...]) -> Turn:
+        packed, count = self._slot.notes()
+        noted = self._noted
+        turn = self._patiently(wanted, order, packed, count)
+        if count:
+            settled = self._slot.settled
+            self._noted = {}
+            self._slot.clear_notes()
+            self._told(turn, dict(list(noted.items())[settled:]))
+        return turn
+
+    def _patiently(
+        self, wanted: int, order: tuple[Served, ...], packed: bytes, count: int
+    ) -> Turn:
+        """Ask until the store answers; a lost answer leads to what is still true."""
+        pause, away = FIRST_PAUSE, False
+        while True:
+            try:
+                if away:
+                    self._resume()
+                turn = self._broker.reserve(wanted, order, packed, count)
+            except RedisError as error:
+                if not away:
+                    log.warning("Redis is away, the child waits: %s", error)
+                away = True
+                self._pause(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+                pause = min(LONGEST_PAUSE, 2 * pause)
+            else:
+                if away:
+                    log.warning("Redis is back")
+                return turn
+
+    def _pause(self, seconds: float) -> None:
+        if self._slot.stop_asked:
+            raise StoreAwayError
+        self._clock.sleep(seconds)
+
+    def _resume(self) -> None:
+        """Give back the jobs of a reservation whose answer was lost."""
+        held = self._broker.held()
+        known = self._open.keys() | self._noted.keys()
+        unknown = sorted(
+            (ordinal, job_id) for job_id, ordinal in held.items() if job_id not in known
+        )
+        self._broker.release([(job_id, ordinal) for ordinal, job_id in unknown])
+
+    def _told(self, turn: Turn, noted: dict[str, Noted]) -> None:
+        for job_id in turn.lost:
+            if job_id in noted:
+                log.warning(
+                    "job %s: its lease was lost, so its result is discarded: another "
+                    "worker has the job now",
+                    job_id,
+                )
+        for job_id in turn.parents:
+            if job_id in noted:
+                self._finish_parent(noted[job_id])
+
+
+class StoreAwayError(Exception):
+    """The child is to leave while the store is away: its slot tells what it has done."""

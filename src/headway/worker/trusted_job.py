@@ -1,0 +1,117 @@
+"""RQ's job as a worker of ours reads it: names lead to the application's tasks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rq.job import Job as RQJob
+from rq.job import JobStatus
+from rq.serializers import DefaultSerializer, JSONSerializer
+
+from headway.app import App
+from headway.errors import UnreadableJobError
+from headway.worker import payload
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.client import Pipeline
+
+
+def job_class_of(app: App) -> type[TrustedJob]:
+    """Return the class of an application's jobs: RQ knows no other way to tell it."""
+    return type("Job", (TrustedJob,), {"app": app})
+
+
+class TrustedJob(RQJob):
+    """A job that resolves names through the application, and imports nothing else."""
+
+    app: ClassVar[App]
+    #: Its commit has to write `meta` as well, which RQ's own leaves alone.
+    meta_changed = False
+
+    @classmethod
+    def of(cls, job_id: str, client: Redis, fields: dict[bytes, bytes]) -> TrustedJob:
+        """Return the job that a hash holds, in whichever way it was serialized.
+
+        Raises:
+            UnreadableJobError: a field is not what RQ writes there.
+        """
+        raw = payload.unpacked(job_id, fields.get(b"data", b""))
+        pickled = payload.is_pickle(raw) and cls.app.accept_pickle
+        serializer = DefaultSerializer if pickled else JSONSerializer
+        job = cls(job_id, connection=client, serializer=serializer)
+        try:
+            job.restore(dict(fields))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UnreadableJobError(
+                f"job {job_id}: a field of its hash is not what RQ writes: {error}"
+            ) from error
+        return job
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """Return the task of the name that travelled.
+
+        Raises:
+            TaskNotAllowedError: it may not run here; nothing was imported.
+            UnknownTaskError: it leads to no function.
+        """
+        if self.instance is not None:  # pickled: the application accepts it
+            return cast(
+                "Callable[..., Any]", getattr(self.instance, str(self.func_name))
+            )
+        task = self.app.registry.resolve(str(self.func_name))
+        return cast("Callable[..., Any]", task)
+
+    @property
+    def success_callback(self) -> Any:  # noqa: ANN401 - as RQ has it
+        """Return RQ's callback, if it is a function that may run."""
+        return self._callback(self._success_callback_name)
+
+    @property
+    def failure_callback(self) -> Any:  # noqa: ANN401 - as RQ has it
+        """Return RQ's callback, if it is a function that may run."""
+        return self._callback(self._failure_callback_name)
+
+    @property
+    def stopped_callback(self) -> Any:  # noqa: ANN401 - as RQ has it
+        """Return RQ's callback, if it is a function that may run."""
+        return self._callback(self._stopped_callback_name)
+
+    def set_status(self, status: JobStatus, pipeline: Pipeline | None = None) -> None:
+        """Set the status as part of a transaction, and never without one.
+
+        RQ writes `scheduled` at once where a retry has an interval: a run that has
+        lost its lease would. The transaction that follows writes it all the same.
+        """
+        self._status = status
+        if pipeline is not None:
+            super().set_status(status, pipeline)
+
+    def _deserialize_data(self) -> None:
+        if self.serializer is DefaultSerializer:  # accepted by name, in `of`
+            super()._deserialize_data()  # type: ignore[no-untyped-call]
+            return
+        raw = payload.unpacked(self.id, self.data)
+        self._func_name, self._args, self._kwargs = payload.read(self.id, raw)
+        self._instance = None
+
+    def _callback(self, name: str | None) -> Callable[..., Any] | None:
+        # A callback's name travels in the job as well: the same rule for it.
+        return self.app.registry.resolve(name).function if name else None
+
+
+class UnreadJob(RQJob):
+    """What `rq.get_current_job()` returns in a task: read when it is looked at."""
+
+    def __init__(self, job_id: str, client: Redis) -> None:  # pylint: disable=super-init-not-called
+        self._id = job_id
+        self.connection = client
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any field of a job
+        if name.startswith("__") or "created_at" in self.__dict__:
+            raise AttributeError(name)
+        super().__init__(self._id, self.connection, JSONSerializer)
+        self.refresh()  # type: ignore[no-untyped-call]
+        return getattr(self, name)
