@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway.worker")
 
-#: Exit codes: there is nothing more to do; another is to take its place; it never began.
+#: Exit codes: nothing more to do; another is to take its place; it could not begin.
 DONE, RECYCLE, UNFIT = 0, 75, 78
 #: How long an idle child sleeps before it looks by itself, in seconds.
 IDLE_WAIT = 3.0

@@ -1,23 +1,23 @@
-"""The children of a worker, as processes."""
+"""The children of a worker: started, watched, ended, and their jobs seen to."""
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import logging
 import os
-import pickle
-import secrets
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from headway.lease import Holder
-from headway.worker.aftermath import Why
-from headway.worker.child import Start, begin
+from headway.worker import loss as losses
+from headway.worker import watch
+from headway.worker.aftermath import Aftermath
+from headway.worker.child import DONE, RECYCLE, UNFIT, Start
+from headway.worker.loss import Loss, loss_of
+from headway.worker.member import Doom, Member, fork, new_holder, spawn
+from headway.worker.office import Office
+from headway.worker.plan import Plan
 from headway.worker.slot import Slot
 
 if TYPE_CHECKING:
@@ -25,135 +25,192 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway.worker")
 
+#: How often RQ's registries are tended, in seconds; as RQ.
+MAINTENANCE = 600.0
 #: A child that dies sooner than this after its start is not started again at once.
-SHORT_LIFE = 1.0
-LONGEST_PAUSE = 5.0
+SHORT_LIFE, LONGEST_PAUSE = 1.0, 5.0
 
 
-class Doom(NamedTuple):
-    """Why a running job's child is ended: for the job's outcome."""
+class Crew:
+    """All children of one worker."""
 
-    why: Why
-    reason: str
-
-
-# Not frozen: it is the supervisor's view of a process, which changes.
-@dataclass(slots=True, kw_only=True)
-class Member:
-    """One child's place in the crew, through all its lives."""
-
-    #: The rq worker that it appears as.
-    worker: str
-    slot: Slot
-    #: What its process has in its environment; a spawned one sees its device alone.
-    environment: Mapping[str, str] | None = None
-    #: Never forked: a GPU's driver does not survive that.
-    spawned: bool = False
-    #: Descriptors that a spawned child keeps open: its claim of a device.
-    inherited: tuple[int, ...] = ()
-    queues: tuple[str, ...] = ()
-    jobs: int | None = None
-    is_first: bool = False
-    pid: int = 0
-    holder: Holder | None = None
-    born: float = 0.0
-    lives: int = 0
-    #: Lives in a row that were short.
-    short_lives: int = 0
-    #: When it may be started; monotonic seconds.
-    not_before: float = 0.0
-    retired: bool = False
-    #: Jobs of former lives.
-    done_before: int = 0
-    #: Ordinals of running jobs that it is ended for: why, and in which words.
-    doomed: dict[int, Doom] = field(default_factory=dict[int, Doom])
-    #: Ordinals that were taken back and are still to be released in the store.
-    to_release: set[int] = field(default_factory=set[int])
-    shown: set[int] = field(default_factory=set[int])
+    def __init__(
+        self,
+        office: Office,
+        members: Sequence[Member],
+        connect: Callable[[], Redis],
+        forget: Callable[[], None],
+    ) -> None:
+        self.members = tuple(members)
+        self.is_leaving = False
+        #: What still ran was ended by us: its jobs have done nothing wrong.
+        self.is_killed = False
+        #: A child could not even begin.
+        self.is_unfit = False
+        self._office = office
+        self._connect = connect
+        self._forget = forget
+        self._losses: list[Loss] = []
+        self._helpers: set[int] = set()
+        office.put_off("maintenance", MAINTENANCE)
 
     @property
-    def is_alive(self) -> bool:
-        """Tell whether it has a process."""
-        return self.pid > 0
+    def is_gone(self) -> bool:
+        """Tell whether all have left, and nothing is left to be done for them."""
+        if any(member.is_alive or not member.retired for member in self.members):
+            return False
+        return not self._losses and not self._helpers
 
     @property
     def done(self) -> int:
-        """Return how many jobs it has ended, in all lives."""
-        return self.done_before + (self.slot.done if self.lives else 0)
+        """Return how many jobs have ended here."""
+        return sum(member.done for member in self.members)
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to it and to what its jobs have started."""
-        if not self.is_alive:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if number == signal.SIGKILL:
-                os.killpg(self.pid, number)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+    def leave(self) -> None:
+        """Ask all to leave after the jobs that they run."""
+        self.is_leaving = True
+        for member in self.members:
+            member.retired = True
+            member.slot.ask_to_stop()
+            member.kill(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """End what still runs; its jobs go back to their queues, uncounted."""
+        self.is_killed = True
+        for member in self.members:
+            member.kill()
 
-def new_holder(worker: str) -> Holder:
-    """Return the holder of leases of a life that begins."""
-    prefix = secrets.token_hex(8)
-    return Holder(child=f"{worker}:{prefix}", worker=worker, execution_prefix=prefix)
+    def reap(self) -> None:
+        """Take note of children that have ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._helpers.discard(pid)
+            for member in self.members:
+                if member.pid == pid:
+                    self._bury(member, os.waitstatus_to_exitcode(status))
 
+    def _bury(self, member: Member, status: int) -> None:
+        now = self._office.now
+        member.pid = 0
+        expected = status in (DONE, RECYCLE)
+        asked = expected or self.is_killed
+        self._losses.append(loss_of(member, status, asked=asked))
+        if not expected and not self.is_killed and not member.doomed:
+            cause = losses.cause_of(status)
+            log.warning("a child of %s ended: %s", member.worker, cause)
+        member.doomed, member.to_release, member.shown = {}, set(), set()
+        if status == UNFIT:
+            self.is_unfit = True
+        member.retired = status in (DONE, UNFIT) or self.is_leaving
+        short = now - member.born < SHORT_LIFE and not expected
+        member.short_lives = member.short_lives + 1 if short else 0
+        pause = min(LONGEST_PAUSE, 0.1 * 2 ** (member.short_lives - 1)) if short else 0
+        member.not_before = now + pause
 
-def fork(
-    start: Start, slot: Slot, connect: Callable[[], Redis], forget: Callable[[], None]
-) -> int:
-    """Start a child as a copy of this process; return its process id.
+    def settle_losses(self) -> None:
+        """See to the jobs of children that are gone."""
+        while self._losses:
+            if not self._office.contact.made(self._settle_first_loss):
+                return
+            self._losses.pop(0)
 
-    `forget` closes, in the child, the connections that are its parent's.
-    """
-    parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    gc.freeze()  # what is there now is shared with the child until somebody writes it
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        forget()
-        code = begin(start, connect, slot, parent)
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 1
-    except BaseException:  # the copy of the parent must not go on as the parent
-        log.exception("a child ended by an error of its own")
-    finally:
-        logging.shutdown()
-        os._exit(code)
+    def _settle_first_loss(self) -> None:
+        aftermath = losses.settle(
+            self._losses[0], self._office.broker, self._office.clock
+        )
+        if aftermath:
+            worker = self._losses[0].holder.worker
+            self._start_helper(worker, aftermath=tuple(aftermath))
 
+    def maintain(self) -> None:
+        """Have RQ's registries tended, now and then."""
+        if not self.is_leaving and self._office.is_due("maintenance", MAINTENANCE):
+            self._start_helper(self.members[0].worker, maintain=True)
 
-def spawn(
-    start: Start,
-    slot: Slot,
-    client: Redis,
-    environment: Mapping[str, str],
-    inherited: Sequence[int],
-) -> int:
-    """Start a child as a new program; return its process id."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "headway.worker.spawned"],
-        stdin=subprocess.PIPE,
-        env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
-        pass_fds=[slot.descriptor, *inherited],
-    )
-    pool = client.connection_pool
-    told = (start, slot.descriptor, os.getpid(), pool.connection_class)
-    assert process.stdin is not None
-    with process.stdin as pipe:
-        pickle.dump((told, _portable(pool.connection_kwargs)), pipe)
-    process.returncode = 0  # the supervisor waits for all its children by itself
-    return process.pid
+    def _start_helper(
+        self,
+        worker: str,
+        *,
+        aftermath: tuple[Aftermath, ...] = (),
+        maintain: bool = False,
+    ) -> None:
+        """Start a child that runs no jobs: only the application knows what to do."""
+        start = Start(
+            plan=self._office.plan,
+            holder=new_holder(worker),
+            aftermath=aftermath,
+            maintain=maintain,
+            jobs=0,
+        )
+        self._helpers.add(fork(start, Slot(), self._connect, self._forget))
 
+    def start_missing(self) -> None:
+        """Start a child in each place that has none."""
+        now = self._office.now
+        for member in self.members:
+            if member.is_alive or member.retired or now < member.not_before:
+                continue
+            if not any(loss.holder == member.holder for loss in self._losses):
+                self._start(member, now)
 
-def _portable(kwargs: Mapping[str, object]) -> dict[str, object]:
-    """Return a connection's settings without what belongs to this process."""
-    found: dict[str, object] = {}
-    for name, value in kwargs.items():
-        with contextlib.suppress(TypeError, AttributeError, pickle.PicklingError):
-            pickle.dumps(value)
-            found[name] = value
-    return found
+    def _start(self, member: Member, now: float) -> None:
+        if member.lives:
+            member.done_before += member.slot.done
+        member.slot.reset()
+        member.holder, member.born = new_holder(member.worker), now
+        left = None if member.jobs is None else max(0, member.jobs - member.done_before)
+        start = Start(
+            plan=self._plan_of(member),
+            holder=member.holder,
+            jobs=left,
+            is_first=member.is_first and not member.lives,
+            maintain=member.is_first and not member.lives,
+            has_device=member.spawned,
+        )
+        member.lives += 1
+        if member.spawned:
+            member.pid = spawn(
+                start,
+                member.slot,
+                self._office.client,
+                member.environment or {},
+                member.inherited,
+            )
+        else:
+            member.pid = fork(start, member.slot, self._connect, self._forget)
+
+    def _plan_of(self, member: Member) -> Plan:
+        served = tuple(q for q in self._office.plan.queues if q.name in member.queues)
+        return replace(self._office.plan, queues=served)
+
+    def end_overdue_jobs(self) -> None:
+        """End children that run a job whose time is over."""
+        now = self._office.now
+        for member in self.members:
+            for held in watch.overdue(member, now):
+                seconds = round(held.deadline - held.began, 1)
+                reason = (
+                    f"Task exceeded maximum timeout value ({seconds:g} seconds), and "
+                    "did not end when told to: its process was killed"
+                )
+                member.doomed[held.ordinal] = Doom("timeout", reason)
+            if member.doomed:
+                member.kill()
+
+    def spread_work(self) -> None:
+        """Give others what waits behind a long job."""
+        now = self._office.now
+        for member in self.members:
+            watch.take_back(member, now)
+            if member.is_alive:
+                self._office.contact.made(
+                    partial(watch.release, member, self._office.broker)
+                )
+                self._office.contact.made(
+                    partial(watch.acknowledge, member, self._office.broker, now)
+                )

@@ -16,7 +16,7 @@ from headway.clock import Clock
 from headway.lease import Holder
 from headway.wire.broker import RedisSupervisorBroker
 from headway.worker.aftermath import Aftermath
-from headway.worker.crew import Doom, Member
+from headway.worker.member import Doom, Member
 from headway.worker.plan import CRASH_LIMIT
 from headway.worker.slot import Held
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,19 @@ from redis import ConnectionPool, Redis
 from headway.clock import SystemClock
 from headway.settings import Settings
 from headway.wire import client as wire_client
+from headway.wire.broker import RedisSupervisorBroker
 from headway.wire.promotion import promote
 from headway.worker import claims, devices
-from headway.worker.crew import Member
+from headway.worker.contact import Contact
+from headway.worker.crew import Crew
 from headway.worker.declaration import Declared
 from headway.worker.fork_safety import refuse_unsafe_fork
+from headway.worker.member import Member
+from headway.worker.office import Office
 from headway.worker.plan import Plan
 from headway.worker.slot import Slot
 from headway.worker.supervisor import Supervisor
+from headway.worker.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from redis.connection import ConnectionInterface
@@ -48,18 +53,21 @@ def serve(
         contextlib.closing(Redis.from_pool(pool)) as own,
         _claimed(queues, settings, gpu_share) as claimed,
     ):
-        supervisor = Supervisor(
-            plan,
-            _members(plan, queues, children, claimed),
-            own,
-            _connector(client),
-            SystemClock(),
-            grace=settings.grace,
-            record_ttl=record_ttl,
-            promote=_promoter(own, queues) if with_scheduler else None,
-            forget=pool.close_inherited,
+        clock = SystemClock()
+        names = [queue.name for queue in queues]
+        lease = plan.lease.total_seconds()
+        office = Office(
+            plan=plan,
+            client=own,
+            broker=RedisSupervisorBroker(own, names, lease=lease),
+            contact=Contact(clock),
+            clock=clock,
         )
-        return supervisor.run()
+        members = _members(plan, queues, children, claimed)
+        crew = Crew(office, members, _connector(client), pool.close_inherited)
+        promote = _promoter(own, names) if with_scheduler else None
+        upkeep = Upkeep(office, members, record_ttl=record_ttl, promote=promote)
+        return Supervisor(office, crew, upkeep, grace=settings.grace).run()
 
 
 def _members(
@@ -117,7 +125,7 @@ def _claimed(
             claim.close()
 
 
-def _connector(client: Redis) -> Any:  # noqa: ANN401 - a function without arguments
+def _connector(client: Redis) -> Callable[[], Redis]:
     """Return what makes, in a child, a client of its own for the same server."""
     pool = client.connection_pool
     kwargs, kind, connection_class = (
@@ -133,11 +141,11 @@ def _connector(client: Redis) -> Any:  # noqa: ANN401 - a function without argum
     return connect
 
 
-def _promoter(client: Redis, queues: Sequence[Declared]) -> Any:  # noqa: ANN401 - likewise
+def _promoter(client: Redis, queues: Sequence[str]) -> Callable[[], None]:
     def promote_all() -> None:
         now = SystemClock().now()
         for queue in queues:
-            promote(client, queue.name, now)
+            promote(client, queue, now)
 
     return promote_all
 

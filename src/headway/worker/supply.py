@@ -194,4 +194,4 @@ class Supply:
 
 
 class StoreAwayError(Exception):
-    """The child is to leave while the store is away: its slot tells what it has done."""
+    """Raised to leave while the store is away: the slot tells what is to be written."""

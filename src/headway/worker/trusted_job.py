@@ -1,4 +1,4 @@
-"""RQ's job as a worker of ours reads it: names lead to the application's tasks alone."""
+"""RQ's job as a worker of ours reads it: names lead to the application's tasks."""
 
 from __future__ import annotations
 

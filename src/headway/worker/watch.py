@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headway.clock import Clock
 from headway.wire.broker import RedisSupervisorBroker
-from headway.worker.crew import Member
+from headway.worker.member import Member
 from headway.worker.slot import Held, State
 
 #: A job that runs for longer keeps others waiting: they are given back, in seconds.
@@ -43,9 +43,9 @@ def take_back(member: Member, now: float) -> None:
     if not any(h.began and not h.over and now - h.began > LONG for h in table):
         return
     for held in table:
-        if not held.began and not held.over and not held.revoked:
-            if member.slot.revoke(held.place):
-                member.to_release.add(held.ordinal)
+        is_waiting = not (held.began or held.over or held.revoked)
+        if is_waiting and member.slot.revoke(held.place):
+            member.to_release.add(held.ordinal)
 
 
 def release(member: Member, broker: RedisSupervisorBroker) -> None:

@@ -1,0 +1,155 @@
+"""One child of a worker, as a process."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import pickle
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from headway.lease import Holder
+from headway.worker.aftermath import Why
+from headway.worker.child import Start, begin
+from headway.worker.slot import Slot
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+log = logging.getLogger("headway.worker")
+
+
+class Doom(NamedTuple):
+    """Why a running job's child is ended: for the job's outcome."""
+
+    why: Why
+    reason: str
+
+
+# Not frozen: it is the supervisor's view of a process, which changes.
+@dataclass(slots=True, kw_only=True)
+class Member:
+    """One child's place in the crew, through all its lives."""
+
+    #: The rq worker that it appears as.
+    worker: str
+    slot: Slot
+    #: What its process has in its environment; a spawned one sees its device alone.
+    environment: Mapping[str, str] | None = None
+    #: Never forked: a GPU's driver does not survive that.
+    spawned: bool = False
+    #: Descriptors that a spawned child keeps open: its claim of a device.
+    inherited: tuple[int, ...] = ()
+    queues: tuple[str, ...] = ()
+    jobs: int | None = None
+    is_first: bool = False
+    pid: int = 0
+    holder: Holder | None = None
+    born: float = 0.0
+    lives: int = 0
+    #: Lives in a row that were short.
+    short_lives: int = 0
+    #: When it may be started; monotonic seconds.
+    not_before: float = 0.0
+    retired: bool = False
+    #: Jobs of former lives.
+    done_before: int = 0
+    #: Ordinals of running jobs that it is ended for: why, and in which words.
+    doomed: dict[int, Doom] = field(default_factory=dict[int, Doom])
+    #: Ordinals that were taken back and are still to be released in the store.
+    to_release: set[int] = field(default_factory=set[int])
+    shown: set[int] = field(default_factory=set[int])
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether it has a process."""
+        return self.pid > 0
+
+    @property
+    def done(self) -> int:
+        """Return how many jobs it has ended, in all lives."""
+        return self.done_before + (self.slot.done if self.lives else 0)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to it and to what its jobs have started."""
+        if not self.is_alive:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if number == signal.SIGKILL:
+                os.killpg(self.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+
+def new_holder(worker: str) -> Holder:
+    """Return the holder of leases of a life that begins."""
+    prefix = secrets.token_hex(8)
+    return Holder(child=f"{worker}:{prefix}", worker=worker, execution_prefix=prefix)
+
+
+def fork(
+    start: Start, slot: Slot, connect: Callable[[], Redis], forget: Callable[[], None]
+) -> int:
+    """Start a child as a copy of this process; return its process id.
+
+    `forget` closes, in the child, the connections that are its parent's.
+    """
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    gc.freeze()  # what is there now is shared with the child until somebody writes it
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        forget()
+        code = begin(start, connect, slot, parent)
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    except BaseException:  # the copy of the parent must not go on as the parent
+        log.exception("a child ended by an error of its own")
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+def spawn(
+    start: Start,
+    slot: Slot,
+    client: Redis,
+    environment: Mapping[str, str],
+    inherited: Sequence[int],
+) -> int:
+    """Start a child as a new program; return its process id."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headway.worker.spawned"],
+        stdin=subprocess.PIPE,
+        env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+        pass_fds=[slot.descriptor, *inherited],
+    )
+    pool = client.connection_pool
+    told = (start, slot.descriptor, os.getpid(), pool.connection_class)
+    assert process.stdin is not None
+    with process.stdin as pipe:
+        pickle.dump((told, _portable(pool.connection_kwargs)), pipe)
+    process.returncode = 0  # the supervisor waits for all its children by itself
+    return process.pid
+
+
+def _portable(kwargs: Mapping[str, object]) -> dict[str, object]:
+    """Return a connection's settings without what belongs to this process."""
+    found: dict[str, object] = {}
+    for name, value in kwargs.items():
+        with contextlib.suppress(TypeError, AttributeError, pickle.PicklingError):
+            pickle.dumps(value)
+            found[name] = value
+    return found

@@ -1,0 +1,55 @@
+"""The signals that a supervisor hears, without being interrupted by them."""
+
+from __future__ import annotations
+
+import select
+import signal
+import socket
+from types import FrameType
+from typing import Any, Self
+
+
+class Signals:
+    """Remembers SIGTERM and SIGINT, and ends a wait at any signal."""
+
+    def __init__(self) -> None:
+        #: The signal that asks to stop, until somebody has heeded it.
+        self.asked: int | None = None
+        self._ears, self._mouth = socket.socketpair()
+        self._ears.setblocking(False)  # noqa: FBT003 - the standard library's own
+        self._mouth.setblocking(False)  # noqa: FBT003 - the standard library's own
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._wakeup = signal.set_wakeup_fd(
+            self._mouth.fileno(), warn_on_full_buffer=False
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._ask)
+        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _heard)
+        return self
+
+    def heeded(self) -> signal.Signals | None:
+        """Return the signal that asked to stop since the last look."""
+        number, self.asked = self.asked, None
+        return None if number is None else signal.Signals(number)
+
+    def _ask(self, number: int, _frame: FrameType | None) -> None:
+        # Nothing more: this interrupts the supervisor wherever it is.
+        self.asked = number
+
+    def wait(self, seconds: float) -> None:
+        """Return after the seconds, or as soon as a signal came."""
+        if select.select([self._ears], [], [], seconds)[0]:
+            self._ears.recv(4096)
+
+    def __exit__(self, *_exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        self._ears.close()
+        self._mouth.close()
+
+
+def _heard(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: a signal that has a handler ends the wait."""

@@ -1,0 +1,138 @@
+"""What a supervisor keeps up in the store for its children."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from headway.worker import watch
+from headway.worker.member import Member
+from headway.worker.office import Office
+from headway.worker.plan import CRASH_LIMIT
+from headway.worker.record import Record
+from headway.worker.slot import State
+
+log = logging.getLogger("headway.worker")
+
+#: How often jobs that came without a wake-up are looked for, in seconds.
+NUDGE = 0.08
+#: How often scheduled jobs are looked for, in seconds.
+PROMOTE = 1.0
+#: How often RQ's records are kept alive, in seconds.
+BEAT = 10.0
+#: How often RQ's records say what each child does, in seconds.
+STATE = 1.0
+
+
+class Upkeep:
+    """Leases, records, and wake-ups."""
+
+    def __init__(
+        self,
+        office: Office,
+        members: Sequence[Member],
+        *,
+        record_ttl: int,
+        promote: Callable[[], object] | None,
+    ) -> None:
+        self._office = office
+        self._members = members
+        self._promote = promote
+        self._records = {
+            member.worker: Record(
+                office.client, member.worker, member.queues, record_ttl
+            )
+            for member in members
+        }
+
+    def begin(self) -> None:
+        """Register the children as RQ's workers.
+
+        Raises:
+            ConfigurationError: a worker of that name is alive.
+        """
+        for record in self._records.values():
+            record.be_born(self._office.seconds)
+        if self._promote is not None:
+            self._office.contact.made(self._promote)
+
+    def end(self) -> None:
+        """Take them out of RQ's lists."""
+        for record in self._records.values():
+            self._office.contact.made(partial(record.die, self._office.seconds))
+
+    def announce_stop(self) -> None:
+        """Write that they were asked to stop."""
+        for record in self._records.values():
+            step = partial(record.request_shutdown, self._office.seconds)
+            self._office.contact.made(step)
+
+    def keep_leases(self) -> None:
+        """Prolong the leases of all children, and what RQ sees of long jobs."""
+        if not self._office.is_due("renew", self._office.lease / 3):
+            return
+        alive = [m for m in self._members if m.is_alive and m.holder is not None]
+        children = [m.holder.child for m in alive if m.holder is not None]
+        if children:
+            self._office.contact.made(partial(self._office.broker.renew, children))
+        for member in alive:
+            self._show(member, again=True)
+
+    def _show(self, member: Member, *, again: bool) -> None:
+        step = partial(
+            watch.show, member, self._office.broker, self._office.clock, again=again
+        )
+        self._office.contact.made(step)
+
+    def tell_rq(self) -> None:
+        """Write what RQ's own tools want to see."""
+        for member in self._members:
+            self._show(member, again=False)
+        if self._office.is_due("state", STATE):
+            for member in self._members:
+                self._tell_state(member)
+        if self._office.is_due("beat", BEAT):
+            for record in self._records.values():
+                self._office.contact.made(partial(record.beat, self._office.seconds))
+
+    def _tell_state(self, member: Member) -> None:
+        state = member.slot.state if member.is_alive else State.STARTING
+        long = any(
+            self._office.now - held.began > watch.VISIBLE
+            for held in watch.running(member)
+        )
+        if state is State.BUSY and not long:
+            return  # it may be over before it is read
+        record = self._records[member.worker]
+        self._office.contact.made(partial(record.tell, state, self._office.seconds))
+
+    def recover_others(self) -> None:
+        """Give back the jobs of workers that are lost."""
+        # After an outage nobody's lease was renewed: give all a chance to do so first.
+        answered = self._office.now - self._office.contact.since
+        if answered < self._office.lease / 2 or not self._office.is_due(
+            "recover", self._office.lease / 6
+        ):
+            return
+        self._office.contact.made(self._recover_late)
+
+    def _recover_late(self) -> None:
+        for orphan in self._office.broker.recover_late(
+            reason=f"The workers that ran this job were lost {CRASH_LIMIT} times.",
+            now=self._office.seconds,
+            crash_limit=CRASH_LIMIT,
+        ):
+            log.warning(
+                "job %s is %s: its worker has not renewed its lease",
+                orphan.job_id,
+                orphan.fate,
+            )
+
+    def wake_the_idle(self) -> None:
+        """Wake children for jobs that nobody has told them of."""
+        idle = any(m.is_alive and m.slot.state is State.IDLE for m in self._members)
+        if idle and self._office.is_due("nudge", NUDGE):
+            self._office.contact.made(self._office.broker.nudge)
+        if self._promote is not None and self._office.is_due("promote", PROMOTE):
+            self._office.contact.made(self._promote)
