@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from headway.clock import Clock
 from headway.lease import Holder
-from headway.wire.broker import RedisSupervisorBroker
+from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker.aftermath import Aftermath
 from headway.worker.member import Doom, Member
 from headway.worker.plan import CRASH_LIMIT

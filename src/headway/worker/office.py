@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headway.clock import Clock
-from headway.wire.broker import RedisSupervisorBroker
+from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker.contact import Contact
 from headway.worker.plan import Plan
 

@@ -12,8 +12,8 @@ from redis import ConnectionPool, Redis
 from headway.clock import SystemClock
 from headway.settings import Settings
 from headway.wire import client as wire_client
-from headway.wire.broker import RedisSupervisorBroker
 from headway.wire.promotion import promote
+from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker import claims, devices
 from headway.worker.contact import Contact
 from headway.worker.crew import Crew

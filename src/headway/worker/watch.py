@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headway.clock import Clock
-from headway.wire.broker import RedisSupervisorBroker
+from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker.member import Member
 from headway.worker.slot import Held, State
 
@@ -12,7 +12,7 @@ LONG = 0.05
 #: A job that runs for longer is shown in RQ's registries, in seconds.
 VISIBLE = 0.25
 #: What a job has to end by itself once its time is over, in seconds.
-LAST_WORDS = 1.5
+LAST_WORDS = 1.0
 
 
 def overdue(member: Member, now: float) -> list[Held]:
