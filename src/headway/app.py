@@ -330,7 +330,7 @@ class App:
         read = message.signature.read_result
         if other is None and not self.events.wants(JobEnqueued):
             return Job(envelope.id, backend, read)
-        job = Job[Any](other or envelope.id, backend, read, other is not None)
+        job: Job[Any] = Job(other or envelope.id, backend, read, other is not None)
         return self._told([envelope], [job])[0]
 
     def _told(self, sealed: Sequence[Envelope], sent: list[Job[Any]]) -> list[Job[Any]]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -19,15 +18,6 @@ class Capability(StrEnum):
     PROGRESS = "progress"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """The store's word that a job is there."""
-
-    job_id: str
-    #: The job was there before: of the same id, or of the same unique key.
-    duplicate: bool = False
-
-
 class Backend(JobStore, Protocol):
     """What an engine does for an application."""
 
@@ -41,8 +31,11 @@ class Backend(JobStore, Protocol):
         """Return what this engine can do."""
         ...
 
-    def enqueue(self, envelopes: Sequence[Envelope]) -> list[Receipt]:
+    def enqueue(self, envelopes: Sequence[Envelope]) -> dict[int, str]:
         """Send jobs in one round trip; each is sent whole or not at all.
+
+        Returns for those that were not sent: their place, and the id in their way,
+        of the same unique key or their own.
 
         Raises:
             EnqueueError: the store did not confirm; says whether it may have.

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
+import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from headway.codec import Arguments, Signature
 from headway.options import Options, Unique
 from headway.retry import Retry
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+#: What RFC 9562 makes of the 17th digit of an id.
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -44,14 +44,11 @@ class Message(Generic[R_co]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
-    """A message with every question settled: what a backend is given to send."""
+class Terms:
+    """What is settled of a call beside the call itself; calls alike share it."""
 
-    id: str
     task: str
     queue: str
-    arguments: Arguments
-    description: str
     #: Aware; None is now.
     due: datetime | None = None
     timeout: timedelta
@@ -64,22 +61,38 @@ class Envelope:
     result_ttl: timedelta | None = None
     failure_ttl: timedelta | None = None
     at_front: bool = False
-    meta: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def are_lasting(self) -> bool:
+        """Tell whether they are the task's own, and hold for its next call."""
+        return (
+            self.due is None
+            and self.expires_at is None
+            and self.unique is None
+            and self.retry is None
+        )
 
 
-def seal(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A message with every question settled: what a backend is given to send."""
+
+    id: str
+    terms: Terms
+    arguments: Arguments
+    description: str
+
+
+def settle(
     message: Message[Any], *, queue: str, timeout: timedelta, now: datetime
-) -> Envelope:
-    """Settle what a message leaves open: its id, its times, its unique key."""
-    options, arguments = message.options, message.arguments
+) -> Terms:
+    """Settle what a message leaves open: its times, its rule, its unique key."""
+    options = message.options
     due = options.get("at") or (now + options["delay"] if "delay" in options else None)
     due = due if due and due > now else None
-    return Envelope(
-        id=options.get("job_id") or str(uuid.uuid4()),
+    return Terms(
         task=message.task,
         queue=queue,
-        arguments=arguments,
-        description=options.get("description") or _call_text(message.task, arguments),
         due=due,
         timeout=options.get("timeout", timeout),
         expires_at=_expires_at(options.get("expires"), due or now),
@@ -90,6 +103,32 @@ def seal(
         unique=_unique(options.get("unique"), message, wait=(due or now) - now),
         at_front=options.get("at_front", False),
     )
+
+
+def seal(message: Message[Any], terms: Terms, new_id: str) -> Envelope:
+    """Close a message on its terms; `new_id` is for one that brings no id."""
+    options, arguments = message.options, message.arguments
+    return Envelope(
+        id=options.get("job_id") or new_id,
+        terms=terms,
+        arguments=arguments,
+        description=options.get("description") or _call_text(message.task, arguments),
+    )
+
+
+def new_id() -> str:
+    """Return a random id (UUID version 4), as the standard library makes it slower."""
+    return _id_of(os.urandom(16).hex())
+
+
+def new_ids(count: int) -> list[str]:
+    """Return that many random ids, made of one read of randomness."""
+    digits = os.urandom(16 * count).hex()
+    return [_id_of(digits[at : at + 32]) for at in range(0, 32 * count, 32)]
+
+
+def _id_of(h: str) -> str:
+    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:]}"
 
 
 def _expires_at(
@@ -119,8 +158,10 @@ def _key_of(message: Message[Any]) -> str:
 
 def _call_text(task: str, arguments: Arguments) -> str:
     """Return the call as RQ describes it, long arguments cut."""
-    named = [f"{name}={_cut(value)}" for name, value in arguments.kwargs.items()]
-    return f"{task}({', '.join([*map(_cut, arguments.args), *sorted(named)])})"
+    texts = [_cut(value) for value in arguments.args]
+    if kwargs := arguments.kwargs:
+        texts += sorted([f"{name}={_cut(value)}" for name, value in kwargs.items()])
+    return f"{task}({', '.join(texts)})"
 
 
 def _cut(value: object, longest: int = 75) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from headway import App, Queue, Retry, fixed
-from headway.cli.json_log import JSONFormatter
+from headway.observe.json_log import JSONFormatter
 from headway.events import (
     JobEnqueued,
     JobFailed,

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from headway import App, Message, Queue, Retry, Unique
 from headway.errors import ArgumentError
-from headway.message import Envelope, seal
+from headway.message import Envelope, Terms, new_ids, seal, settle
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -20,8 +21,13 @@ def work(number: int, text: str = "x") -> None:
 task = app.task(retry=Retry(attempts=3))(work)
 
 
+def settled(message: Message[None]) -> Terms:
+    return settle(message, queue="default", timeout=MINUTE, now=NOW)
+
+
 def sealed(message: Message[None]) -> Envelope:
-    return seal(message, queue="default", timeout=MINUTE, now=NOW)
+    [new_id] = new_ids(1)
+    return seal(message, settled(message), new_id)
 
 
 def test_a_message_is_a_call_written_down_and_nothing_is_sent():
@@ -39,10 +45,11 @@ def test_a_wrong_call_is_refused_when_it_is_written_down():
 
 def test_what_is_left_open_is_settled():
     envelope = sealed(task.message(7))
-    assert (envelope.queue, envelope.timeout, envelope.due) == ("default", MINUTE, None)
+    terms = envelope.terms
+    assert (terms.queue, terms.timeout, terms.due) == ("default", MINUTE, None)
     assert envelope.description == f"{__name__}.work(7)"
-    assert envelope.retries
-    assert envelope.retry is None  # the task's own rule stays in code
+    assert terms.retries
+    assert terms.retry is None  # the task's own rule stays in code
 
 
 def test_ids_differ_unless_one_is_given():
@@ -50,28 +57,36 @@ def test_ids_differ_unless_one_is_given():
     assert sealed(task.using(job_id="mine").message(7)).id == "mine"
 
 
+def test_new_ids_are_version_4_of_the_random_kind():
+    ids = new_ids(1000)
+    assert len(set(ids)) == 1000
+    for new_id in ids:
+        read = uuid.UUID(new_id)
+        assert (str(read), read.version, read.variant) == (new_id, 4, uuid.RFC_4122)
+
+
 def test_delay_and_expires_count_from_now_and_from_the_due_time():
     delayed = task.using(delay=MINUTE, expires=MINUTE)
-    envelope = sealed(delayed.message(7))
-    assert envelope.due == NOW + MINUTE
-    assert envelope.expires_at == NOW + 2 * MINUTE
+    terms = settled(delayed.message(7))
+    assert terms.due == NOW + MINUTE
+    assert terms.expires_at == NOW + 2 * MINUTE
 
 
 def test_a_time_that_is_past_is_now():
-    assert sealed(task.using(at=NOW - MINUTE).message(7)).due is None
-    assert sealed(task.using(delay=timedelta(0)).message(7)).due is None
+    assert settled(task.using(at=NOW - MINUTE).message(7)).due is None
+    assert settled(task.using(delay=timedelta(0)).message(7)).due is None
 
 
 def test_a_rule_travels_only_where_the_call_has_another():
-    other = sealed(task.using(retry=Retry(attempts=9)).message(7))
+    other = settled(task.using(retry=Retry(attempts=9)).message(7))
     assert (other.retry, other.retries) == (Retry(attempts=9), True)
-    none = sealed(task.using(retry=None).message(7))
+    none = settled(task.using(retry=None).message(7))
     assert (none.retry, none.retries) == (None, False)
 
 
 def _key(unique, *args, **kwargs):
-    envelope = sealed(task.using(unique=unique).message(*args, **kwargs))
-    return envelope.unique.key if envelope.unique else None
+    terms = settled(task.using(unique=unique).message(*args, **kwargs))
+    return terms.unique.key if terms.unique else None
 
 
 def test_a_unique_key_is_the_same_for_the_same_call_however_it_is_spelled():
@@ -87,9 +102,9 @@ def test_a_unique_key_is_the_same_for_the_same_call_however_it_is_spelled():
 def test_a_unique_key_outlasts_the_wait_of_a_delayed_job():
     wait, ttl = timedelta(hours=2), timedelta(hours=1)
     later = task.using(unique=Unique(ttl=ttl), delay=wait)
-    assert sealed(later.message(1)).unique.ttl == wait + ttl
+    assert settled(later.message(1)).unique.ttl == wait + ttl
     window = task.using(unique=Unique(ttl=ttl, until="ttl"), delay=wait)
-    assert sealed(window.message(1)).unique.ttl == ttl
+    assert settled(window.message(1)).unique.ttl == ttl
 
 
 def test_a_unique_key_may_be_given():

@@ -186,7 +186,7 @@ def allowing(*names: str) -> App:
         ("sample_library.jobs.Jobs", "sample_library.jobs.Jobs.of_none", "static"),
         ("sample_library.jobs.run", "sample_library.jobs.run", "ran"),
         ("sample_library.jobs.it", "sample_library.jobs.it", "called"),
-        ("os.getpid", "os.getpid", os.getpid()),
+        ("os.getcwd", "os.getcwd", os.getcwd()),
     ],
 )
 def test_what_is_allowed_runs(library, allowed, name, returned):

@@ -134,7 +134,9 @@ def _hour():
     return timedelta(hours=1)
 
 
-def test_a_worker_warms_up_once_before_its_first_job(store, start, command, tmp_path):
+def test_a_child_of_a_worker_warms_up_once_before_its_first_job(
+    store, start, command, tmp_path
+):
     (tmp_path / "warm_app.py").write_text(
         "from headway import App, Queue\n"
         "app = App(queues=[Queue('gpu'), Queue('low')], tasks='warm_tasks')\n"
@@ -152,7 +154,7 @@ def test_a_worker_warms_up_once_before_its_first_job(store, start, command, tmp_
         "def job(): say('job')\n"
     )
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    env = {"HEADWAY_APP": "warm_app:app", "PYTHONPATH": paths}
+    env = {"HEADWAY_APP": "warm_app:app", "PYTHONPATH": paths, "HEADWAY_CHILDREN": "1"}
     for _ in range(2):
         Queue("gpu", connection=store, serializer=JSONSerializer).enqueue(
             "warm_tasks.job"

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError, WatchError
+from redis.exceptions import NoScriptError, RedisError, WatchError
 from rq import Queue
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
-from headway.backend import Capability, Receipt
+from headway.backend import Capability
 from headway.backends import Context, development_redis
 from headway.errors import (
     ConfigurationError,
@@ -28,13 +27,15 @@ from headway.job import JobInfo, JobStatus
 from headway.message import Envelope
 from headway.wire import client as wire_client
 from headway.wire import job_hash, keys
-from headway.wire.scripts import Call, Scripts, Value
+from headway.wire.chunk import Chunk
+from headway.wire.exchange import Exchange
+from headway.wire.scripts import Scripts
+from headway.wire.server import CLUSTER_ERRORS, IN_A_CLUSTER
+from headway.wire.single import is_single, single
 
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Jobs in one call of the Lua script: it holds Redis up for about 5 ms.
-CHUNK = 250
 #: How long one blocking wait for a result lasts before the status is asked again.
 LONGEST_WAIT = 1.0
 #: RQ takes a job out of its queue first and says `started` when its process is up. A
@@ -71,53 +72,80 @@ class RQBackend:
             raise ConfigurationError(NO_REDIS)
         return wire_client.connect(url)
 
+    @cached_property
+    def _exchange(self) -> Exchange:
+        return Exchange(self.client)
+
     def close(self) -> None:
         """Give back the connections."""
+        self.__dict__.pop("_exchange", None)
         if "client" in self.__dict__:
             self.client.close()
             del self.client
 
     # Sending
 
-    def enqueue(self, envelopes: Sequence[Envelope]) -> list[Receipt]:
-        """Send jobs in one round trip; each is sent whole or not at all.
+    def enqueue(self, envelopes: Sequence[Envelope]) -> dict[int, str]:
+        """Send jobs without waiting for each; each is sent whole or not at all.
+
+        Returns for those that were not sent: their place, and the id in their way.
 
         Raises:
             EnqueueError: Redis did not confirm; says whether it may have.
         """
-        now = self._context.clock.now()
-        calls = [
-            self._enqueue_call(envelopes[start : start + CHUNK], now)
-            for start in range(0, len(envelopes), CHUNK)
-        ]
-        with _sending(envelopes):
-            answers = self._scripts.enqueue.many(self.client, calls)
-        in_the_way = [answer.decode() for chunk in answers for answer in chunk]
-        return [
-            Receipt(job_id=other or envelope.id, duplicate=bool(other))
-            for envelope, other in zip(envelopes, in_the_way, strict=True)
-        ]
+        if len(envelopes) == 1 and is_single(envelopes[0]):
+            return self._enqueue_one(envelopes[0])
+        try:
+            return dict(self._refused(envelopes))
+        except RedisError as error:
+            raise _unconfirmed(envelopes, error) from error
 
-    def _enqueue_call(self, envelopes: Sequence[Envelope], now: datetime) -> Call:
-        names: list[str] = [keys.QUEUES]
-        args: list[Value] = [keys.JOB_PREFIX]
-        for envelope in envelopes:
-            unique = envelope.unique
-            unique_key = keys.unique(unique.key) if unique and unique.key else ""
-            queue = keys.queue(envelope.queue)
-            place = keys.scheduled(envelope.queue) if envelope.due else queue
-            names += [keys.job(envelope.id), place, unique_key]
-            fields = job_hash.write(envelope, unique_key or None, now)
-            args += [
-                envelope.id,
-                queue,
-                _how(envelope),
-                _milliseconds(unique.ttl) if unique else 0,
-                unique.until if unique else "end",
-                2 * len(fields),
-                *(item for field in fields.items() for item in field),
-            ]
-        return names, args
+    def _enqueue_one(self, envelope: Envelope) -> dict[int, str]:
+        now = self._context.clock.now()
+        try:
+            try:
+                was_there = self._exchange.ask_one(single(envelope, now))
+            except NoScriptError:  # a new server, or a restarted one
+                whole = single(envelope, now, whole=True)
+                was_there = self._exchange.ask_one(whole)
+        except RedisError as error:
+            raise _unconfirmed([envelope], error) from error
+        return {0: envelope.id} if was_there else {}
+
+    def _refused(self, envelopes: Sequence[Envelope]) -> Iterator[tuple[int, str]]:
+        """Send jobs; yield the place of each that was not written, and what is."""
+        begins: list[int] = []
+        for number, refused in enumerate(self._answers(envelopes, begins)):
+            for at in range(0, len(refused), 2):
+                yield begins[number] + refused[at], refused[at + 1].decode()
+
+    def _answers(
+        self, envelopes: Sequence[Envelope], begins: list[int]
+    ) -> Iterator[list[Any]]:
+        try:
+            yield from self._exchange.ask(self._commands(envelopes, begins))
+        except NoScriptError:  # a new server, or a restarted one: none was written
+            whole = self._commands(envelopes, begins, whole=True)
+            yield from self._exchange.ask(whole)
+
+    def _commands(
+        self, envelopes: Sequence[Envelope], begins: list[int], *, whole: bool = False
+    ) -> Iterator[bytes]:
+        """Yield the runs of the script, and note with which place each begins.
+
+        Several are sent at once, each with the script: one that is unknown would be
+        found out too late to keep the order of the jobs.
+        """
+        begins[:] = [0]
+        now = self._context.clock.now()
+        script, chunk = self._scripts.enqueue, Chunk(now)
+        for place, envelope in enumerate(envelopes):
+            if chunk.is_full:
+                yield chunk.packed(script, whole=True)
+                chunk = Chunk(now)
+                begins.append(place)
+            chunk.add(envelope)
+        yield chunk.packed(script, whole=whole or len(begins) > 1)
 
     # Asking
 
@@ -223,7 +251,12 @@ class RQBackend:
         names = (keys.queue, keys.failed, keys.canceled)
         answer = self._scripts.requeue(
             self.client,
-            [keys.job(job_id), *(name(queue) for name in names), keys.QUEUES],
+            [
+                keys.job(job_id),
+                *(name(queue) for name in names),
+                keys.QUEUES,
+                keys.wake(queue),
+            ],
             [job_id, now, self._meta_without_expiry(job_id)],
         ).decode()
         if answer != "done":
@@ -256,7 +289,7 @@ class RQBackend:
         now = job_hash.time_text(self._context.clock.now())
         moved, *left = self._scripts.promote(
             self.client,
-            [keys.scheduled(queue), keys.queue(queue), keys.QUEUES],
+            [keys.scheduled(queue), keys.queue(queue), keys.QUEUES, keys.wake(queue)],
             [keys.JOB_PREFIX, limit, now, keys.queue(queue)],
         )
         for job_id in left:
@@ -283,26 +316,15 @@ class RQBackend:
             self._scripts.unlock(self.client, [unique], [job_id])
 
 
-def _milliseconds(ttl: timedelta) -> int:
-    # Redis refuses a time to live of nothing, in the middle of the script.
-    return max(1, ttl // timedelta(milliseconds=1))
-
-
-def _how(envelope: Envelope) -> str | float:
-    if envelope.due:
-        return envelope.due.timestamp()
-    return "front" if envelope.at_front else "back"
-
-
-@contextlib.contextmanager
-def _sending(envelopes: Sequence[Envelope]) -> Generator[None]:
-    try:
-        yield
-    except RedisError as error:
-        first, more = envelopes[0], len(envelopes) - 1
-        whom = f"{first.task} (job {first.id})" + (f" and {more} more" if more else "")
-        raise EnqueueError(
-            f"{whom}: Redis did not confirm: {str(error).rstrip('.')}. The jobs may be "
-            "there all the same: send again with the same job_id, and there will be "
-            "one of each"
-        ) from error
+def _unconfirmed(envelopes: Sequence[Envelope], error: RedisError) -> EnqueueError:
+    first, more = envelopes[0], len(envelopes) - 1
+    whom = f"{first.terms.task} (job {first.id})" + (
+        f" and {more} more" if more else ""
+    )
+    if isinstance(error, CLUSTER_ERRORS):
+        return EnqueueError(f"{whom}: {IN_A_CLUSTER}")
+    return EnqueueError(
+        f"{whom}: Redis did not confirm: {str(error).rstrip('.')}. The jobs may be "
+        "there all the same: send again with the same job_id, and there will be "
+        "one of each"
+    )

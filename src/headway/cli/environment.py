@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import os
 import sys
 
@@ -8,9 +7,8 @@ import click
 from dotenv import load_dotenv
 
 from headway.app import App, load_app
-from headway.cli.json_log import JSONFormatter
 from headway.errors import ConfigurationError
-from headway.observe.log import JobFields
+from headway.observe.log import set_up_logs
 from headway.settings import Settings
 
 NO_REDIS = (
@@ -60,15 +58,3 @@ def the_app(settings: Settings) -> App:
     app = load_app(settings.app)
     app.registry.import_all()
     return app
-
-
-def set_up_logs(settings: Settings) -> None:
-    """Write log lines to stderr, as text for people or as JSON for machines."""
-    handler = logging.StreamHandler()
-    handler.addFilter(JobFields())
-    if settings.log_format == "json":
-        handler.setFormatter(JSONFormatter())
-    else:
-        line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-        handler.setFormatter(logging.Formatter(line, "%H:%M:%S"))
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)

@@ -89,6 +89,30 @@ def settings_variables() -> tuple[Variable, ...]:
             default=usual.log_format,
             meaning="`text` for people, `json` for machines: one object a line.",
         ),
+        *_of_workers(),
+    )
+
+
+def _of_workers() -> Iterator[Variable]:
+    yield Variable(
+        name="HEADWAY_CHILDREN",
+        meaning="How many children a worker has, also under `rq worker`. "
+        "`--children` wins.",
+    )
+    yield Variable(
+        name="WEB_CONCURRENCY",
+        meaning="The same, as a platform says it: heeded by `headway worker` where "
+        "nothing else is said. Otherwise it has one child per core.",
+    )
+    yield Variable(
+        name="HEADWAY_DEVICES",
+        meaning="The GPUs to use, by numbers or UUIDs of `nvidia-smi -L`, commas "
+        "between. Nothing is looked for then.",
+    )
+    yield Variable(
+        name="CUDA_VISIBLE_DEVICES",
+        meaning="CUDA's own. Where a worker is given it, it uses no other GPU; its "
+        "numbers are `nvidia-smi`'s here.",
     )
 
 
@@ -209,6 +233,10 @@ def _events() -> Iterator[str]:
         "    print(type(event).__name__, event.named_fields())\n\n\n"
         "app.subscribe(count)\n```\n"
     )
+    yield (
+        "`app.subscribe(count, JobFailed, JobRetried)` hears of those alone, and what "
+        "nobody wants to hear of costs nothing.\n"
+    )
     yield "Every event has `job_id`, `task` and `queue`.\n"
     yield "| class in `headway.events` | when | also says |\n|---|---|---|"
     common = {field.name for field in fields(events.Event)}
@@ -216,7 +244,7 @@ def _events() -> Iterator[str]:
         own = [field.name for field in fields(kind) if field.name not in common]
         named = ", ".join(f"`{name}`" for name in own)
         yield f"| `{kind.__name__}` | {_sentence(kind)} | {named} |"
-    yield "\n`headway worker` writes one log line for each, under `headway.job`.\n"
+    yield "\n`headway worker` writes a log line for each, under `headway.job`.\n"
 
 
 def _is_transition(found: object) -> bool:

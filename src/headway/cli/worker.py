@@ -11,8 +11,6 @@ import click
 from headway.cli.environment import prepare
 from headway.settings import Settings
 from headway.wire import client as wire_client
-
-#from headway.wire.server import check_server
 from headway.worker.declaration import declared
 from headway.worker.plan import ORDERS, Limits, Order, Plan
 from headway.worker.serve import serve
@@ -131,7 +129,6 @@ def worker(
     url = settings.redis_url or ""
     wire_client.wait_until_up(url, say=log.warning)
     client = wire_client.connect(url, patience=wire_client.WORKER)
-    #    check_server(client)
     serve(
         plan,
         served,
@@ -139,6 +136,7 @@ def worker(
         settings=settings,
         children=children or _children(settings),
         gpu_share=gpu_share,
+        most_devices=children,
         record_ttl=RECORD_TTL,
         with_scheduler=with_scheduler,
     )

@@ -14,6 +14,8 @@ from headway.events import (
     JobStarted,
     JobSucceeded,
 )
+from headway.observe.json_log import JSONFormatter
+from headway.settings import Settings
 
 log = logging.getLogger("headway.job")
 
@@ -53,3 +55,15 @@ class JobFields(logging.Filter):
                 record.__dict__.setdefault(name, getattr(job, name))
             record.__dict__.setdefault("job_id", job.id)
         return True
+
+
+def set_up_logs(settings: Settings) -> None:
+    """Write log lines to stderr, as text for people or as JSON for machines."""
+    handler = logging.StreamHandler()
+    handler.addFilter(JobFields())
+    if settings.log_format == "json":
+        handler.setFormatter(JSONFormatter())
+    else:
+        line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+        handler.setFormatter(logging.Formatter(line, "%H:%M:%S"))
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)

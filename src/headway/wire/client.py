@@ -47,6 +47,8 @@ WORKER = Patience(
     answer=timedelta(seconds=5),
     errors=(RedisConnectionError, RedisTimeoutError),
 )
+#: A loop that asks again by itself, and has to see in between whether it is to stop.
+LOOP = Patience(pauses=timedelta(0), answer=timedelta(seconds=5), errors=())
 
 
 def connect(url: str, *, patience: Patience = APPLICATION) -> Redis:

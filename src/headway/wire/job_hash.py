@@ -15,14 +15,18 @@ import json
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from json.encoder import encode_basestring_ascii
 from typing import Any, TypedDict, cast
 
 from headway.codec import Arguments
 from headway.job import JobInfo, JobStatus, Progress
-from headway.message import Envelope
+from headway.message import Terms
 from headway.retry import RetryWire
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+#: RQ compresses every payload, and reads what is not. Below this many bytes it saves
+#: nothing, and costs more than all the rest of writing a job.
+LONGEST_PLAIN = 256
 #: RQ's statuses that have no word of ours: the job waits all the same.
 _WAITING = {
     "created": JobStatus.DEFERRED,
@@ -40,6 +44,19 @@ _BEGUN = (
 SUCCESSFUL, FAILED, MAX_RETRIES_EXCEEDED = b"1", b"2", b"5"
 
 
+#: Fields that RQ writes without a value.
+EMPTY = (
+    "success_callback_name",
+    "failure_callback_name",
+    "stopped_callback_name",
+    "started_at",
+    "ended_at",
+    "last_heartbeat",
+    "worker_name",
+    "group_id",
+)
+
+
 class Extras(TypedDict, total=False):
     """What RQ has no field for: `meta["headway"]`."""
 
@@ -50,13 +67,16 @@ class Extras(TypedDict, total=False):
     #: The unique key to give back when the job ends.
     unique: str
     progress: dict[str, Any]
+    #: What the job said last, line by line.
+    log: list[str]
     #: One line for each attempt that failed.
     errors: list[str]
 
 
 def time_text(when: datetime) -> str:
     """Return a time as RQ writes it."""
-    return when.astimezone(UTC).strftime(TIME_FORMAT)
+    utc = when if when.tzinfo is UTC else when.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def text(value: object) -> str:
@@ -64,52 +84,58 @@ def text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def write(envelope: Envelope, unique_key: str | None, now: datetime) -> dict[str, Any]:
-    """Return the fields of a new job's hash."""
-    fields: dict[str, Any] = {
-        "created_at": time_text(now),
-        "data": payload(envelope.task, envelope.arguments),
-        "success_callback_name": "",
-        "failure_callback_name": "",
-        "stopped_callback_name": "",
-        "started_at": "",
-        "ended_at": "",
-        "last_heartbeat": "",
-        "worker_name": "",
-        "group_id": "",
-        "origin": envelope.queue,
-        "description": envelope.description,
-        "timeout": _whole_seconds(envelope.timeout),
-        "status": str(JobStatus.SCHEDULED if envelope.due else JobStatus.QUEUED),
+def standing(terms: Terms) -> dict[str, str | int]:
+    """Return the fields of a new job that its terms alone decide.
+
+    Beside them a job has its payload and description, its times, and its meta.
+    """
+    return {
+        **dict.fromkeys(EMPTY, ""),
+        "origin": terms.queue,
+        "timeout": whole_seconds(terms.timeout),
+        "status": str(JobStatus.SCHEDULED if terms.due else JobStatus.QUEUED),
+        **optional(terms),
     }
-    if envelope.due is None:
-        fields["enqueued_at"] = time_text(now)
-    elif envelope.at_front:
+
+
+def optional(terms: Terms) -> dict[str, str | int]:
+    """Return those of these fields that few jobs have."""
+    fields: dict[str, str | int] = {}
+    if terms.due and terms.at_front:
         fields["enqueue_at_front"] = 1
-    if envelope.result_ttl is not None:
-        fields["result_ttl"] = _whole_seconds(envelope.result_ttl)
-    if envelope.failure_ttl is not None:
-        fields["failure_ttl"] = _whole_seconds(envelope.failure_ttl)
-    if meta := _meta(envelope, unique_key):
-        fields["meta"] = json.dumps(meta)
+    if terms.result_ttl is not None:
+        fields["result_ttl"] = whole_seconds(terms.result_ttl)
+    if terms.failure_ttl is not None:
+        fields["failure_ttl"] = whole_seconds(terms.failure_ttl)
     return fields
 
 
-def payload(task: str, arguments: Arguments) -> bytes:
-    """Return a call as RQ's JSON serializer writes it, compressed as RQ does."""
-    call = [task, None, arguments.args, arguments.kwargs]
-    return zlib.compress(json.dumps(call).encode())
-
-
-def _meta(envelope: Envelope, unique_key: str | None) -> dict[str, object]:
+def meta(terms: Terms, unique_key: str | None) -> str:
+    """Return what RQ has no field for; empty where there is nothing."""
     extras = Extras()
-    if envelope.expires_at:
-        extras["expires_at"] = envelope.expires_at.isoformat()
-    if envelope.retry or not envelope.retries:
-        extras["retry"] = envelope.retry.to_wire() if envelope.retry else None
-    if unique_key and envelope.unique and envelope.unique.until == "end":
+    if terms.expires_at:
+        extras["expires_at"] = terms.expires_at.isoformat()
+    if terms.retry or not terms.retries:
+        extras["retry"] = terms.retry.to_wire() if terms.retry else None
+    if unique_key and terms.unique and terms.unique.until == "end":
         extras["unique"] = unique_key
-    return {**envelope.meta, **({"headway": extras} if extras else {})}
+    return json.dumps({"headway": extras}) if extras else ""
+
+
+def payload(task: str, arguments: Arguments) -> bytes:
+    """Return a call as RQ's JSON serializer writes it, a long one compressed."""
+    args = ", ".join([_json(value) for value in arguments.args])
+    kwargs = json.dumps(arguments.kwargs) if arguments.kwargs else "{}"
+    written = f"[{_json(task)}, null, [{args}], {kwargs}]".encode()
+    return written if len(written) <= LONGEST_PLAIN else zlib.compress(written)
+
+
+def _json(value: object) -> str:
+    # As json.dumps has it, which takes longer to begin than most values to write.
+    kind = type(value)
+    if kind is str:
+        return encode_basestring_ascii(cast("str", value))
+    return int.__repr__(cast("int", value)) if kind is int else json.dumps(value)
 
 
 def read(
@@ -145,9 +171,10 @@ def read(
         ended_at=_time(text.get("ended_at")),
         timeout=_duration(text.get("timeout")),
         progress=_progress(extras),
+        log=_lines(extras.get("log")),
         worker=text.get("worker_name") or None,
         error=_error(status, fields, latest_result, extras),
-        errors=_errors(extras),
+        errors=_lines(extras.get("errors")),
         result=_result(status, latest_result),
     )
 
@@ -213,12 +240,11 @@ def _error(
         text = _unpacked(_from_base64(latest.get(b"exc_string", b"")))
     else:
         text = _unpacked(fields.get(b"exc_info", b""))
-    return text or "\n".join(_errors(extras)[-1:]) or None
+    return text or "\n".join(_lines(extras.get("errors"))[-1:]) or None
 
 
-def _errors(extras: Extras) -> tuple[str, ...]:
-    lines: object = extras.get("errors")
-    return tuple(map(str, lines)) if isinstance(lines, list) else ()
+def _lines(written: object) -> tuple[str, ...]:
+    return tuple(map(str, written)) if isinstance(written, list) else ()
 
 
 def _result(status: JobStatus, latest: Mapping[bytes, bytes] | None) -> object:
@@ -266,6 +292,7 @@ def _duration(text: str | None) -> timedelta | None:
         return None
 
 
-def _whole_seconds(time: timedelta) -> int:
+def whole_seconds(time: timedelta) -> int:
+    """Return a time as RQ keeps it."""
     # RQ's timeouts and times to live are whole seconds; never shorten one.
     return -int(-time.total_seconds() // 1)

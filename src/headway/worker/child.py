@@ -16,13 +16,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, ParamSpec
 
 from headway.app import App, load_app
+from headway.errors import HeadwayError
 from headway.lease import Holder, Lease
 from headway.observe.log import log_events
 from headway.wire import client as wire_client
 from headway.wire.broker import RedisChildBroker
+from headway.worker.address import Address
 from headway.worker.aftermath import Aftermath, settle
 from headway.worker.alarm import Alarm
 from headway.worker.by_rq import RQCode
@@ -31,7 +33,7 @@ from headway.worker.many_at_once import ManyAtOnce
 from headway.worker.order import Ordering
 from headway.worker.pace import Pace
 from headway.worker.plan import Plan
-from headway.worker.slot import Slot, State
+from headway.worker.slot import CAPACITY, Slot, State
 from headway.worker.supply import StoreAwayError, Supply
 from headway.worker.trusted_job import job_class_of
 
@@ -47,6 +49,8 @@ IDLE_WAIT = 3.0
 #: How often a suspended child looks whether it still is, in seconds.
 SUSPENDED_WAIT = 0.5
 MIB = 1024 * 1024
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,9 +210,8 @@ class Child:
         lanes.start()
         while (reason := self._reason_to_leave()) is None:
             before = self._slot.done
-            lanes.turn(self._left)
-            if self._left is not None:
-                self._left -= self._slot.done - before
+            lanes.turn(self._allowed(CAPACITY) - lanes.count)
+            self._count(self._slot.done - before)
             if self._plan.limits.burst and lanes.empty and lanes.is_idle:
                 reason = DONE
                 break
@@ -219,20 +222,33 @@ class Child:
         return reason
 
     def _run(self, leases: list[Lease]) -> None:
+        before, given_back = self._slot.done, list[Lease]()
         self._slot.hold([lease.ordinal for lease in leases])
         self._slot.enter(State.BUSY, begin := self._clock.monotonic())
         for index, lease in enumerate(leases):
             if self._slot.stop_asked:
                 self._supply.release(leases[index:])
                 break
-            self._execute.run(lease, index)
+            if not self._execute.run(lease, index):
+                given_back.append(lease)
+        self._supply.release(given_back)
         self._pace.learn(len(leases), self._clock.monotonic() - begin)
+        self._count(self._slot.done - before)
+
+    def _count(self, done: int) -> None:
         if self._left is not None:
-            self._left -= len(leases)
+            self._left -= done
 
     def _wanted(self) -> int:
-        wanted = self._pace.wanted()
-        return wanted if self._left is None else min(wanted, self._left)
+        return self._allowed(self._pace.wanted())
+
+    def _allowed(self, wanted: int) -> int:
+        """Return how many of the wanted jobs this life of the child may still run."""
+        if self._left is not None:
+            wanted = min(wanted, self._left)
+        if (most := self._plan.limits.jobs_per_child) is not None:
+            wanted = min(wanted, most - self._slot.done)
+        return wanted
 
     def _reason_to_leave(self) -> int | None:
         limits = self._plan.limits
@@ -277,15 +293,35 @@ def resident() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def begin(start: Start, connect: Callable[[], Redis], slot: Slot, parent: int) -> int:
+def begin(start: Start, address: Address, slot: Slot, parent: int) -> int:
     """Be the child, in a process that has just begun; return the exit code."""
     die_with(parent)
     os.setpgid(0, 0)  # a signal for the child reaches what its jobs have started
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+    for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's
     random.seed()
-    return Child(start, connect(), slot).run()
+    return Child(start, address.connect(), slot).run()
+
+
+def leave(run: Callable[P, int], *args: P.args, **kwargs: P.kwargs) -> NoReturn:
+    """End this process with what a call returns, whatever else it is in the middle of.
+
+    A copy of the parent must not go on as the parent, nor wait for a job's threads.
+    """
+    code = 1
+    try:
+        code = run(*args, **kwargs)
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    except HeadwayError as error:
+        log.error("a child cannot begin: %s", error)  # noqa: TRY400 - the message says it
+        code = UNFIT
+    except BaseException:
+        log.exception("a child ended by an error of its own")
+    finally:
+        logging.shutdown()
+        os._exit(code)
 
 
 def die_with(parent: int) -> None:

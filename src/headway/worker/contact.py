@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from headway.clock import Clock
 
@@ -22,6 +22,7 @@ class Contact:
         self._clock = clock
         self._is_up = True
         self._again_at = 0.0
+        self._refused = ""
         #: The monotonic second since which it has answered without a gap.
         self.since = clock.monotonic()
 
@@ -32,6 +33,9 @@ class Contact:
             return False
         try:
             step()
+        except ResponseError as error:  # it answers: the other steps can be made
+            self._say_refused(str(error))
+            return False
         except RedisError as error:
             if self._is_up:
                 log.warning("Redis is away, the worker waits for it: %s", error)
@@ -42,3 +46,8 @@ class Contact:
             log.warning("Redis is back")
             self._is_up, self.since = True, self._clock.monotonic()
         return True
+
+    def _say_refused(self, answer: str) -> None:
+        if answer != self._refused:
+            log.error("Redis refuses what the worker asks: %s", answer)
+        self._refused = answer

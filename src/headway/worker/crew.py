@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from headway.worker import loss as losses
 from headway.worker import watch
+from headway.worker.address import Address
 from headway.worker.aftermath import Aftermath
 from headway.worker.child import DONE, RECYCLE, UNFIT, Start
 from headway.worker.loss import Loss, loss_of
 from headway.worker.member import Doom, Member, fork, new_holder, spawn
 from headway.worker.office import Office
 from headway.worker.plan import Plan
-from headway.worker.slot import Slot
-
-if TYPE_CHECKING:
-    from redis import Redis
+from headway.worker.slot import Slot, State
 
 log = logging.getLogger("headway.worker")
 
@@ -38,7 +36,7 @@ class Crew:
         self,
         office: Office,
         members: Sequence[Member],
-        connect: Callable[[], Redis],
+        address: Address,
         forget: Callable[[], None],
     ) -> None:
         self.members = tuple(members)
@@ -48,7 +46,7 @@ class Crew:
         #: A child could not even begin.
         self.is_unfit = False
         self._office = office
-        self._connect = connect
+        self._address = address
         self._forget = forget
         self._losses: list[Loss] = []
         self._helpers: set[int] = set()
@@ -79,6 +77,9 @@ class Crew:
         self.is_killed = True
         for member in self.members:
             member.kill()
+        for pid in self._helpers:  # what they leave undone is recovered when it is late
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def reap(self) -> None:
         """Take note of children that have ended."""
@@ -97,20 +98,28 @@ class Crew:
     def _bury(self, member: Member, status: int) -> None:
         now = self._office.now
         member.pid = 0
-        expected = status in (DONE, RECYCLE)
+        expected = self._is_expected(member, status)
         asked = expected or self.is_killed
         self._losses.append(loss_of(member, status, asked=asked))
         if not expected and not self.is_killed and not member.doomed:
             cause = losses.cause_of(status)
             log.warning("a child of %s ended: %s", member.worker, cause)
         member.doomed, member.to_release, member.shown = {}, set(), set()
-        if status == UNFIT:
-            self.is_unfit = True
-        member.retired = status in (DONE, UNFIT) or self.is_leaving
+        unfit = status == UNFIT and member.slot.state is State.STARTING
+        self.is_unfit = self.is_unfit or unfit
+        # A signal that the child alone got is no reason to do without it.
+        done = expected and status == DONE and not member.slot.stop_asked
+        member.retired = unfit or done or self.is_leaving
         short = now - member.born < SHORT_LIFE and not expected
         member.short_lives = member.short_lives + 1 if short else 0
         pause = min(LONGEST_PAUSE, 0.1 * 2 ** (member.short_lives - 1)) if short else 0
         member.not_before = now + pause
+
+    def _is_expected(self, member: Member, status: int) -> bool:
+        """Tell whether it ended as children should: a job may exit with any code."""
+        if self.is_leaving and status == -signal.SIGTERM:
+            return True  # it was told so before it could heed it
+        return status in (DONE, RECYCLE) and member.slot.state is State.LEAVING
 
     def settle_losses(self) -> None:
         """See to the jobs of children that are gone."""
@@ -147,7 +156,7 @@ class Crew:
             maintain=maintain,
             jobs=0,
         )
-        self._helpers.add(fork(start, Slot(), self._connect, self._forget))
+        self._helpers.add(fork(start, Slot(), self._address, self._forget))
 
     def start_missing(self) -> None:
         """Start a child in each place that has none."""
@@ -172,17 +181,24 @@ class Crew:
             maintain=member.is_first and not member.lives,
             has_device=member.spawned,
         )
-        member.lives += 1
-        if member.spawned:
-            member.pid = spawn(
-                start,
-                member.slot,
-                self._office.client,
-                member.environment or {},
-                member.inherited,
-            )
+        try:
+            member.pid = self._process(member, start)
+        except OSError as error:  # no memory, no process left: it may pass
+            log.warning("a child of %s cannot be started: %s", member.worker, error)
+            member.not_before = now + LONGEST_PAUSE
         else:
-            member.pid = fork(start, member.slot, self._connect, self._forget)
+            member.lives += 1
+
+    def _process(self, member: Member, start: Start) -> int:
+        if not member.spawned:
+            return fork(start, member.slot, self._address, self._forget)
+        return spawn(
+            start,
+            member.slot,
+            self._address,
+            member.environment or {},
+            member.inherited,
+        )
 
     def _plan_of(self, member: Member) -> Plan:
         served = tuple(q for q in self._office.plan.queues if q.name in member.queues)

@@ -28,7 +28,7 @@ class Declared:
 
     def served(self) -> Served:
         """Return how a child serves it."""
-        prefetch = 1 if self.device else self.prefetch or MOST
+        prefetch = self.prefetch or (1 if self.device else MOST)
         return Served(name=self.name, prefetch=prefetch, weight=self.weight)
 
 
@@ -53,10 +53,12 @@ def _asked(app: str) -> list[dict[str, Any]]:
     ears, mouth = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.close(ears)
-        with os.fdopen(mouth, "w") as pipe:
-            json.dump(_told(app), pipe)
-        os._exit(0)
+        try:
+            os.close(ears)
+            with os.fdopen(mouth, "w") as pipe:
+                json.dump(_told(app), pipe)
+        finally:
+            os._exit(0)
     os.close(mouth)
     with os.fdopen(ears) as pipe:
         text = pipe.read()

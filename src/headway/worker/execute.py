@@ -77,12 +77,12 @@ class Execute:
 
     # One job after another, in the main thread
 
-    def run(self, lease: Lease, index: int) -> None:
-        """Run a job and see to its outcome."""
+    def run(self, lease: Lease, index: int) -> bool:
+        """Run a job and see to its outcome; tell whether it was still ours to run."""
         began = self._clock.now().timestamp()
         if not self._slot.begin(index, self._clock.monotonic(), self.deadline(lease)):
-            self._supply.forget(lease)
-            return  # the supervisor has given it back
+            self._slot.drop(index)
+            return False
         if self.goes_by_rq(lease):
             succeeded = self.perform_by_rq(lease)
             self._alarm.install()  # RQ's own timeouts leave their own handler
@@ -91,6 +91,7 @@ class Execute:
             succeeded = self._conclude(lease, outcome, began)
         self._supply.forget(lease)
         self._slot.finish(index, failed=not succeeded)
+        return True
 
     def _outcome(self, lease: Lease) -> Outcome:
         notes = self.notes(lease)

@@ -13,15 +13,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from headway.lease import Holder
+from headway.worker.address import Address
 from headway.worker.aftermath import Why
-from headway.worker.child import Start, begin
+from headway.worker.child import Start, begin, leave
 from headway.worker.slot import Slot
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 log = logging.getLogger("headway.worker")
 
@@ -94,9 +92,7 @@ def new_holder(worker: str) -> Holder:
     return Holder(child=f"{worker}:{prefix}", worker=worker, execution_prefix=prefix)
 
 
-def fork(
-    start: Start, slot: Slot, connect: Callable[[], Redis], forget: Callable[[], None]
-) -> int:
+def fork(start: Start, slot: Slot, address: Address, forget: Callable[[], None]) -> int:
     """Start a child as a copy of this process; return its process id.
 
     `forget` closes, in the child, the connections that are its parent's.
@@ -108,48 +104,35 @@ def fork(
     pid = os.fork()
     if pid:
         return pid
-    code = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        forget()
-        code = begin(start, connect, slot, parent)
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 1
-    except BaseException:  # the copy of the parent must not go on as the parent
-        log.exception("a child ended by an error of its own")
-    finally:
-        logging.shutdown()
-        os._exit(code)
+    signal.set_wakeup_fd(-1)
+    forget()
+    leave(begin, start, address, slot, parent)
 
 
 def spawn(
     start: Start,
     slot: Slot,
-    client: Redis,
+    address: Address,
     environment: Mapping[str, str],
     inherited: Sequence[int],
 ) -> int:
-    """Start a child as a new program; return its process id."""
+    """Start a child as a new program; return its process id.
+
+    Raises:
+        OSError: it could not be started, or ended before it was told what to be.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "headway.worker.spawned"],
+        [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{_PROGRAM}"],
         stdin=subprocess.PIPE,
-        env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, **environment},
         pass_fds=[slot.descriptor, *inherited],
     )
-    pool = client.connection_pool
-    told = (start, slot.descriptor, os.getpid(), pool.connection_class)
-    assert process.stdin is not None
-    with process.stdin as pipe:
-        pickle.dump((told, _portable(pool.connection_kwargs)), pipe)
     process.returncode = 0  # the supervisor waits for all its children by itself
+    pipe = cast("IO[bytes]", process.stdin)
+    with pipe:
+        pickle.dump((start, slot.descriptor, os.getpid(), address), pipe)
     return process.pid
 
 
-def _portable(kwargs: Mapping[str, object]) -> dict[str, object]:
-    """Return a connection's settings without what belongs to this process."""
-    found: dict[str, object] = {}
-    for name, value in kwargs.items():
-        with contextlib.suppress(TypeError, AttributeError, pickle.PicklingError):
-            pickle.dumps(value)
-            found[name] = value
-    return found
+#: What a spawned child runs; its path is its parent's, that of its jobs' programs not.
+_PROGRAM = "from headway.worker.spawned import main; main()"

@@ -99,7 +99,7 @@ class Record:
         pipeline.srem(keys.WORKERS, key)
         for queue in self._queues:
             pipeline.srem(keys.workers_of(queue), key)
-        pipeline.hset(key, "death", moment(now))
+        pipeline.hset(key, mapping={"death": moment(now), "state": "idle"})
         pipeline.expire(key, 60)  # as RQ
         pipeline.delete(keys.worker_executions(self.name))
         pipeline.execute()

@@ -80,6 +80,7 @@ class Worker(BaseWorker):
             self.connection,
             settings=self._settings,
             children=self._settings.children or 1,
+            most_devices=self._settings.children or 1,
             record_ttl=self.worker_ttl + 60,
             with_scheduler=with_scheduler,
         )

@@ -11,10 +11,11 @@ from redis import ConnectionPool, Redis
 
 from headway.clock import SystemClock
 from headway.settings import Settings
-from headway.wire import client as wire_client
 from headway.wire.promotion import promote
+from headway.wire.server import check_server
 from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker import claims, devices
+from headway.worker.address import Address
 from headway.worker.contact import Contact
 from headway.worker.crew import Crew
 from headway.worker.declaration import Declared
@@ -40,6 +41,7 @@ def serve(
     record_ttl: int,
     with_scheduler: bool,
     gpu_share: float = 1.0,
+    most_devices: int | None = None,
 ) -> bool:
     """Run a worker until it is told to stop, or done; tell whether it ran any job.
 
@@ -47,11 +49,14 @@ def serve(
         ConfigurationError: it cannot begin, and why.
     """
     refuse_unsafe_fork()
+    check_server(client)
     plan = replace(plan, queues=tuple(queue.served() for queue in queues))
-    pool = _OwnPool.like(client)
+    pool, address = _OwnPool.like(client), Address.of(client)
+    if any(queue.device for queue in queues):
+        address = address.portable()
     with (
         contextlib.closing(Redis.from_pool(pool)) as own,
-        _claimed(queues, settings, gpu_share) as claimed,
+        _claimed(queues, settings, gpu_share, most=most_devices) as claimed,
     ):
         clock = SystemClock()
         names = [queue.name for queue in queues]
@@ -64,9 +69,9 @@ def serve(
             clock=clock,
         )
         members = _members(plan, queues, children, claimed)
-        crew = Crew(office, members, _connector(client), pool.close_inherited)
-        promote = _promoter(own, names) if with_scheduler else None
-        upkeep = Upkeep(office, members, record_ttl=record_ttl, promote=promote)
+        crew = Crew(office, members, address, pool.close_inherited)
+        promote_all = _promoter(own, names) if with_scheduler else None
+        upkeep = Upkeep(office, members, record_ttl=record_ttl, promote=promote_all)
         return Supervisor(office, crew, upkeep, grace=settings.grace).run()
 
 
@@ -111,34 +116,23 @@ def _shares(jobs: int | None, members: int) -> list[int | None]:
 
 @contextlib.contextmanager
 def _claimed(
-    queues: Sequence[Declared], settings: Settings, share: float
+    queues: Sequence[Declared],
+    settings: Settings,
+    share: float,
+    *,
+    most: int | None,
 ) -> Generator[list[claims.Claim]]:
     bound = [queue.name for queue in queues if queue.device is not None]
     if not bound:
         yield []
         return
-    found = claims.claim(devices.visible(settings, queue=bound[0]), share=share)
+    seen = devices.visible(settings, queue=bound[0])
+    found = claims.claim(seen, share=share, most=most)
     try:
         yield found
     finally:
         for claim in found:
             claim.close()
-
-
-def _connector(client: Redis) -> Callable[[], Redis]:
-    """Return what makes, in a child, a client of its own for the same server."""
-    pool = client.connection_pool
-    kwargs, kind, connection_class = (
-        pool.connection_kwargs,
-        type(pool),
-        pool.connection_class,
-    )
-
-    def connect() -> Redis:
-        made = Redis.from_pool(kind(connection_class=connection_class, **kwargs))
-        return wire_client.with_patience(made, wire_client.WORKER)
-
-    return connect
 
 
 def _promoter(client: Redis, queues: Sequence[str]) -> Callable[[], None]:

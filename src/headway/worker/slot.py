@@ -97,6 +97,10 @@ class Slot:
         if failed:
             _u64.pack_into(self._map, _RAISED, self._count(_RAISED) + 1)
 
+    def drop(self, place: int) -> None:
+        """Mark a job as not to be run here after all."""
+        self._map[_TABLE + place * _ENTRY.size + _OVER] = True
+
     def note(self, acknowledgement: bytes) -> bool:
         """Keep a packed acknowledgement; False where there is no room for it."""
         used = self._number(_ACK_BYTES)
@@ -127,10 +131,16 @@ class Slot:
         self._map[_STOP] = True
 
     def revoke(self, place: int) -> bool:
-        """Take a job back; tell whether the child had not begun it."""
+        """Take a job back; tell whether the child had not begun it.
+
+        Where both happen at once, each may see the other: the child then releases it.
+        """
         at = _TABLE + place * _ENTRY.size
         self._map[at + _REVOKED] = True
-        return bool(_f64.unpack_from(self._map, at + _BEGAN)[0] == 0.0)
+        if _f64.unpack_from(self._map, at + _BEGAN)[0] == 0.0:
+            return True
+        self._map[at + _REVOKED] = False
+        return False
 
     def cancel(self, place: int) -> None:
         """Ask the child to break a running job off, and go on with its others."""

@@ -107,4 +107,5 @@ class Supervisor:
             member.slot.state is State.IDLE
             and now - member.slot.since > limit.total_seconds()
             for member in self._crew.members
+            if not member.retired
         )

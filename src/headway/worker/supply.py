@@ -88,11 +88,13 @@ class Supply:
         if not self._slot.note(packed):
             self.flush()
             if not self._slot.note(packed):  # a result of more than a mebibyte
-                self._told(self._patiently(0, (), packed, 1), {lease.job_id: noted})
+                turn = self._patiently(0, (), packed, 1)
+                self._tell_lost(turn, {lease.job_id: noted})
+                self._finish_parents(turn, {lease.job_id: noted})
                 self.forget(lease)
                 return
         self._noted[lease.job_id] = noted
-        del self._open[lease.job_id]
+        self.forget(lease)
 
     @property
     def has_notes(self) -> bool:
@@ -117,6 +119,8 @@ class Supply:
 
     def release(self, leases: Sequence[Lease]) -> None:
         """Give jobs back unrun; those the supervisor has given back are not ours."""
+        if not leases:
+            return
         jobs = [(lease.job_id, lease.ordinal) for lease in leases]
         try:
             self._broker.release(jobs)
@@ -142,7 +146,8 @@ class Supply:
             settled = self._slot.settled
             self._noted = {}
             self._slot.clear_notes()
-            self._told(turn, dict(list(noted.items())[settled:]))
+            self._tell_lost(turn, dict(list(noted.items())[settled:]))
+            self._finish_parents(turn, noted)
         return turn
 
     def _patiently(
@@ -180,7 +185,7 @@ class Supply:
         )
         self._broker.release([(job_id, ordinal) for ordinal, job_id in unknown])
 
-    def _told(self, turn: Turn, noted: dict[str, Noted]) -> None:
+    def _tell_lost(self, turn: Turn, noted: dict[str, Noted]) -> None:
         for job_id in turn.lost:
             if job_id in noted:
                 log.warning(
@@ -188,6 +193,8 @@ class Supply:
                     "worker has the job now",
                     job_id,
                 )
+
+    def _finish_parents(self, turn: Turn, noted: dict[str, Noted]) -> None:
         for job_id in turn.parents:
             if job_id in noted:
                 self._finish_parent(noted[job_id])

@@ -23,8 +23,8 @@ class Script:
     """One Lua file, called by its hash and sent whole only where it is unknown."""
 
     def __init__(self, verb: str) -> None:
-        self._text = files("headway.wire.scripts").joinpath(f"{verb}.lua").read_bytes()
-        self._hash = sha1(self._text, usedforsecurity=False).hexdigest()
+        self.text = files("headway.wire.scripts").joinpath(f"{verb}.lua").read_bytes()
+        self.sha = sha1(self.text, usedforsecurity=False).hexdigest()
 
     def __call__(
         self, client: Redis, keys: Sequence[str], args: Sequence[Value]
@@ -37,13 +37,13 @@ class Script:
         try:
             return self._send(client, calls)
         except NoScriptError:  # a new server, or a restarted one
-            client.script_load(self._text.decode())
+            client.script_load(self.text.decode())
             return self._send(client, calls)
 
     def _send(self, client: Redis, calls: Sequence[Call]) -> list[Any]:
         pipeline = client.pipeline(transaction=False)
         for keys, args in calls:
-            pipeline.evalsha(self._hash, len(keys), *keys, *args)
+            pipeline.evalsha(self.sha, len(keys), *keys, *args)
         return list(pipeline.execute())
 
 

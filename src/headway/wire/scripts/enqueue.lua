@@ -1,62 +1,91 @@
 -- Write jobs and put each into its queue, or into the registry of scheduled ones.
 -- A job whose id is there, or whose unique key another living job holds, is left
--- out. One call for many jobs; for each job in order:
+-- out. Jobs come in groups: those of a group differ in id, payload and description.
 --
--- KEYS[1]           set of all queues
--- KEYS[2 + 3i]      hash of the job
--- KEYS[3 + 3i]      list of its queue, or sorted set of scheduled jobs
--- KEYS[4 + 3i]      string that holds its unique key ("" where it has none)
+-- KEYS[1]  set of all queues
+-- then for each group: list of the queue, or sorted set of scheduled jobs,
+--                      wake-up list of the queue ("" for scheduled jobs),
+--                      string that holds the unique key ("" where there is none),
+--                      hash of each of its jobs
 --
--- ARGV[1]           how the key of a job hash begins
--- then for each job: id, queue key (member of KEYS[1]), "back" | "front" | score,
---                    unique ttl in ms, "end" | "ttl", number of fields * 2,
---                    field, value, field, value ...
+-- ARGV[1]  how the key of a job hash begins
+-- then for each group: number of jobs, queue key (member of KEYS[1]),
+--                      "back" | "front" | score, unique ttl in ms, "end" | "ttl",
+--                      number of fields * 2, field, value, field, value ...,
+--                      payload and description of each of its jobs
 --
--- Returns for each job: "" when it was written, or the id of the one in its way.
+-- Returns for each job that was not written: its place among all, the id of the one
+-- in its way. That is its own where the same call was sent before.
 
 local ended = { finished = true, failed = true, canceled = true, stopped = true }
+local call, length_of_prefix = redis.call, #ARGV[1]
 
 local function holder(unique_key, until_)
-  local id = redis.call('GET', unique_key)
+  local id = call('GET', unique_key)
   if not id or until_ == 'ttl' then
     return id
   end
-  local status = redis.call('HGET', ARGV[1] .. id, 'status')
+  local status = call('HGET', ARGV[1] .. id, 'status')
   if not status or ended[status] then
     return false -- it died without giving the key back
   end
   return id
 end
 
-local answers = {}
-local a = 2
-for k = 2, #KEYS, 3 do
-  local job_key, place, unique_key = KEYS[k], KEYS[k + 1], KEYS[k + 2]
-  local id, queue_key, how = ARGV[a], ARGV[a + 1], ARGV[a + 2]
-  local unique_ttl, until_, size = ARGV[a + 3], ARGV[a + 4], tonumber(ARGV[a + 5])
-  local first = a + 6
-  a = first + size
-
-  local in_the_way = redis.call('EXISTS', job_key) == 1 and id
-  if not in_the_way and unique_key ~= '' then
-    in_the_way = holder(unique_key, until_)
-  end
-  if in_the_way then
-    answers[#answers + 1] = in_the_way
+local function put(place, how, ids)
+  if how == 'back' then
+    call('RPUSH', place, unpack(ids))
+  elseif how == 'front' then
+    call('LPUSH', place, unpack(ids))
   else
-    redis.call('SADD', KEYS[1], queue_key)
-    redis.call('HSET', job_key, unpack(ARGV, first, first + size - 1))
-    if unique_key ~= '' then
-      redis.call('SET', unique_key, id, 'PX', unique_ttl)
+    for _, id in ipairs(ids) do
+      call('ZADD', place, how, id)
     end
-    if how == 'back' then
-      redis.call('RPUSH', place, id)
-    elseif how == 'front' then
-      redis.call('LPUSH', place, id)
-    else
-      redis.call('ZADD', place, how, id)
-    end
-    answers[#answers + 1] = ''
   end
 end
-return answers
+
+local refused, number = {}, 0
+local k, a = 2, 2
+while k <= #KEYS do
+  local place, wake, unique_key = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+  local jobs, queue_key, how = tonumber(ARGV[a]), ARGV[a + 1], ARGV[a + 2]
+  local unique_ttl, until_, size = ARGV[a + 3], ARGV[a + 4], tonumber(ARGV[a + 5])
+  local fields = { 'data', false, 'description', false,
+    unpack(ARGV, a + 6, a + 5 + size) }
+  k, a = k + 3, a + 6 + size
+
+  -- Asked once for all: nearly always none is there.
+  local some_exist = call('EXISTS', unpack(KEYS, k, k + jobs - 1)) > 0
+  local ids, written = {}, {}
+  for j = 0, jobs - 1 do
+    local job_key = KEYS[k + j]
+    local id = string.sub(job_key, length_of_prefix + 1)
+    local in_the_way = (written[job_key]
+      or some_exist and call('EXISTS', job_key) == 1) and id
+    if unique_key ~= '' and not in_the_way then
+      in_the_way = holder(unique_key, until_)
+    end
+    if in_the_way then
+      refused[#refused + 1] = number + j
+      refused[#refused + 1] = in_the_way
+    else
+      fields[2], fields[4] = ARGV[a + 2 * j], ARGV[a + 2 * j + 1]
+      call('HSET', job_key, unpack(fields))
+      if unique_key ~= '' then
+        call('SET', unique_key, id, 'PX', unique_ttl)
+      end
+      written[job_key] = true
+      ids[#ids + 1] = id
+    end
+  end
+  k, a, number = k + jobs, a + 2 * jobs, number + jobs
+
+  if #ids > 0 then
+    call('SADD', KEYS[1], queue_key)
+    put(place, how, ids)
+    if wake ~= '' and call('LLEN', wake) == 0 then
+      call('RPUSH', wake, 1)
+    end
+  end
+end
+return refused

@@ -4,6 +4,7 @@
 -- KEYS[1]  sorted set of the queue's scheduled jobs
 -- KEYS[2]  list of the queue
 -- KEYS[3]  set of all queues
+-- KEYS[4]  wake-up list of the queue
 -- ARGV[1]  how the key of a job hash begins
 -- ARGV[2]  how many to move at most
 -- ARGV[3]  the time as RQ writes it, for enqueued_at
@@ -33,5 +34,8 @@ for _, id in ipairs(due) do
 end
 if moved > 0 then
   redis.call('SADD', KEYS[3], ARGV[4])
+  if redis.call('LLEN', KEYS[4]) == 0 then
+    redis.call('RPUSH', KEYS[4], 1)
+  end
 end
 return { moved, unpack(left) }

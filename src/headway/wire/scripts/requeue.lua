@@ -5,6 +5,7 @@
 -- KEYS[3]  sorted set of failed (and stopped) jobs
 -- KEYS[4]  sorted set of canceled jobs
 -- KEYS[5]  set of all queues
+-- KEYS[6]  wake-up list of the queue
 -- ARGV[1]  id
 -- ARGV[2]  the time as RQ writes it, for enqueued_at
 -- ARGV[3]  new meta of the job; "" leaves it
@@ -25,4 +26,7 @@ end
 redis.call('PERSIST', KEYS[1]) -- a failed job was to be forgotten, this one is not
 redis.call('SADD', KEYS[5], KEYS[2])
 redis.call('RPUSH', KEYS[2], ARGV[1])
+if redis.call('LLEN', KEYS[6]) == 0 then
+  redis.call('RPUSH', KEYS[6], 1)
+end
 return 'done'

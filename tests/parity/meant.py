@@ -1,0 +1,133 @@
+"""The one list of differences between our worker and a stock one that are meant."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+from tests.parity.comparison import Meant
+
+NOTHING = "None"
+TRACEBACK = r"Traceback \(most recent call last\):\n.*"
+#: A moment, to one decimal; what is before it is anything.
+_NEAR = r"Near\(seconds={}\.\d+, .*"
+
+
+def _value(written: bytes) -> object:
+    """Return what a reader gets; the jobs are our own, so their pickle is safe."""
+    if written.startswith(b"\x80"):
+        return repr(pickle.loads(written))
+    return json.loads(written)
+
+
+MEANT = (
+    Meant(
+        path=r"headway:.*",
+        stock=NOTHING,
+        why="what RQ has no place for lies under keys of our own",
+    ),
+    Meant(
+        path=r"rq:job:.*\.headway_delivery",
+        stock=NOTHING,
+        ours=r"\d+",
+        why="counts deliveries and fences: a run that lost its lease writes nothing",
+    ),
+    Meant(
+        path=r"rq:job:.*\.meta\.headway",
+        stock=NOTHING,
+        why="the reasons of all attempts that failed; RQ keeps the last one's",
+    ),
+    Meant(
+        path=r"rq:results:.*\.return_value",
+        read=_value,
+        why="the same value; JSON without the spaces and escapes of Python's json",
+    ),
+    # Failures that say more
+    Meant(
+        path=r"rq:results:missing_functions--.*\.exc_string",
+        stock=rf"{TRACEBACK}ValueError: Invalid attribute name: \w+",
+        ours=rf"{TRACEBACK}headway\.errors\.UnknownTaskError: .*",
+        why="says which function is missing, and of which module",
+    ),
+    Meant(
+        path=r"rq:results:exceptions--wrong_arguments\[0\]\.exc_string",
+        stock=rf"{TRACEBACK}TypeError: .*",
+        ours=rf"{TRACEBACK}headway\.errors\.ArgumentError: parity_tasks.calls.add\(.*",
+        why="arguments are read by their annotations, before the call",
+    ),
+    Meant(
+        path=r"rq:results:.*\.exc_string",
+        stock=rf"{TRACEBACK}rq\.timeouts\.JobTimeoutException: .*",
+        ours=rf"{TRACEBACK}headway\.errors\.TaskTimeoutError: .*",
+        why="names the task; RQ's own exception is its cause",
+    ),
+    Meant(
+        path=r"rq:results:kill_horse--plain\[0\]\.exc_string",
+        stock=r"Work-horse terminated unexpectedly; waitpid returned 9 \(signal 9\); ",
+        ours=r"headway\.errors\.JobKilledError: .*by a command",
+        why="a person's command is no unexpected end",
+    ),
+    # What RQ forgets
+    Meant(
+        path=r"rq:job:(stop_job|stop_execution|kill_horse)--.*"
+        r"\.(worker_name|last_heartbeat|ended_at)",
+        stock="",
+        ours=r"<time>|<worker>",
+        why="RQ's parent writes its own copy of a job over what its child has written",
+    ),
+    Meant(
+        path=r"rq:results:(stop_job|stop_execution)--.*\.execution_ended_at",
+        stock=NOTHING,
+        ours="<time>",
+        why="likewise",
+    ),
+    Meant(
+        path=r"rq:.*(jobs_that_end_themselves|taken_away)--deleted.*",
+        ours=NOTHING,
+        why="a job that was deleted as it ran stays deleted; RQ writes it anew",
+    ),
+    # RQ's scheduler
+    Meant(
+        path=r"rq:scheduler(-lock:\w+|:<execution>).*",
+        ours=NOTHING,
+        why="due jobs are moved by one atomic call: there is no lock to hold",
+    ),
+)
+
+#: What the tools say, beside the others.
+MEANT_OF_TOOLS = (
+    Meant(
+        path=r"failed/jobs/kill_horse--plain/exc_info",
+        stock=r"Work-horse terminated unexpectedly.*",
+        ours=r"headway\.errors\.JobKilledError: .*by a command",
+        why="a person's command is no unexpected end",
+    ),
+    Meant(
+        path=r"failed/jobs/stop_(job|execution)--running/ended_at",
+        stock=NOTHING,
+        ours="<own>",
+        why="RQ's parent writes its own copy of a job over what its child has written",
+    ),
+    Meant(
+        path=r"job/metadata",
+        stock=r"\{\}",
+        ours=r'\{\s+"headway": \{\s+"errors": .*',
+        why="the reasons of all attempts that failed; RQ keeps the last one's",
+    ),
+)
+
+#: While a job runs, beside the others.
+MEANT_WHILE_RUNNING = (
+    Meant(
+        path=r"rq:(execution|executions|wip)\b.*",
+        stock=_NEAR.format(r"(8[89]|90|14[89]|150)"),
+        ours=_NEAR.format(r"7\d\d"),
+        why="our leases are kept elsewhere; no tool of RQ's is to take a job for "
+        "abandoned before we do",
+    ),
+    Meant(
+        path=r"rq:worker:<worker>:executions ttl",
+        ours=_NEAR.format(r"7\d\d"),
+        why="likewise",
+    ),
+)
