@@ -18,7 +18,7 @@ from typing import Any, assert_never
 
 from headway.clock import Clock, SystemClock
 from headway.delivery import Delivery, RunningJob, current
-from headway.errors import ArgumentError, JobExpiredError, ResultError, TaskTimeoutError
+from headway.errors import ArgumentError, JobExpiredError, ResultError
 from headway.events import (
     Events,
     JobFailed,
@@ -78,6 +78,8 @@ class Attempt:
         try:
             self._refuse_expired(delivery)
             returned = await self._returned(delivery, blocking=blocking)
+            if delivery.inspect is not None:
+                delivery.inspect(returned)
             encoded = delivery.task.signature.write_result(returned)
             outcome: Outcome = Succeeded(encoded=encoded)
         except BaseException as error:
@@ -105,7 +107,7 @@ class Attempt:
                 if isinstance(returned, CoroutineType):
                     returned = _awaited(returned) if blocking else await returned
         except delivery.timeouts as error:
-            raise TaskTimeoutError(f"{delivery.task.name}: {error}") from error
+            raise delivery.timeout_error(f"{delivery.task.name}: {error}") from error
         finally:
             current.reset(token)
         return returned

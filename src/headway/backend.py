@@ -43,7 +43,35 @@ class Backend(JobStore, Protocol):
         ...
 
     def failed(self, queue: str, limit: int) -> list[JobInfo]:
-        """Return the failed jobs of a queue, latest first."""
+        """Return the failed jobs of a queue, latest first.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        ...
+
+    def pause(self, queue: str) -> None:
+        """Let no worker begin a job of the queue; what runs goes on.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        ...
+
+    def resume(self, queue: str) -> None:
+        """Let workers have the queue's jobs again.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        ...
+
+    def is_paused(self, queue: str) -> bool:
+        """Tell whether the queue is paused.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
         ...
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from headway.errors import TaskTimeoutError
 from headway.job import LONGEST_LOG_LINE, Progress
 from headway.resource import Resource, Resources
 from headway.retry import Retry
@@ -37,6 +38,10 @@ class Delivery:
     save_log: Callable[[str], None]
     #: What the engine raises into a task that runs too long.
     timeouts: tuple[type[BaseException], ...] = ()
+    #: What is made of them: the engine's own code may want to know it again.
+    timeout_error: type[TaskTimeoutError] = TaskTimeoutError
+    #: Raises one of `interrupts` for a returned value that is the engine's own word.
+    inspect: Callable[[object], None] | None = None
     #: What the worker raises for reasons of its own: it goes through untouched.
     interrupts: tuple[type[BaseException], ...] = ()
 

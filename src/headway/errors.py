@@ -8,6 +8,7 @@ HeadwayError
 │   └── MissingExtraError     an optional package is not installed
 ├── ArgumentError             an argument that cannot travel, or does not fit
 ├── EnqueueError              the store did not take the job, or may not have
+├── StoreError                the store is away, or refuses what it is asked
 ├── DuplicateJobError         a unique job of that key is already there
 ├── JobNotFoundError          no such job, or its time to live is over
 ├── JobStateError             the job is not in a state that allows it
@@ -57,6 +58,10 @@ class ArgumentError(HeadwayError):
 
 class EnqueueError(HeadwayError):
     """Raised when the store did not confirm a job; the message says what is known."""
+
+
+class StoreError(HeadwayError):
+    """Raised when the store of the jobs is away, or refuses what it is asked."""
 
 
 class DuplicateJobError(HeadwayError):

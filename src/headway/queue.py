@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
+from headway.backend import Backend
 from headway.errors import ConfigurationError
 from headway.job import Job
 from headway.options import JOB_ID
@@ -14,11 +15,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class TaskSource(Protocol):
+class Owner(Protocol):
     """What a queue needs of its application."""
 
     def task_of(self, function: Callable[P, R]) -> DefinedTask[P, R]:
         """Return the task that a function is, decorated or not."""
+        ...
+
+    def backend(self, engine: str | None = None) -> Backend:
+        """Return the adapter of an engine; the application's own without a name."""
         ...
 
 
@@ -37,9 +42,7 @@ class Queue:
     prefetch: int | None = field(default=None, kw_only=True)
     #: Its part of the turns among the others, where a worker goes by weights.
     weight: int = field(default=1, kw_only=True)
-    _source: TaskSource | None = field(
-        default=None, kw_only=True, repr=False, compare=False
-    )
+    _source: Owner | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what no engine could serve.
@@ -103,12 +106,43 @@ class Queue:
             ArgumentError: the arguments do not fit, or cannot travel.
             EnqueueError: the store did not confirm the job.
         """
+        task = self._owner().task_of(function)
+        return task.using(queue=self.name).enqueue(*args, **kwargs)
+
+    def pause(self) -> None:
+        """Let no worker of ours begin one of its jobs; what runs goes on.
+
+        Raises:
+            ConfigurationError: the queue belongs to no application yet.
+            StoreError: the store does not answer.
+        """
+        self._owner().backend(self.engine).pause(self.name)
+
+    def resume(self) -> None:
+        """Let workers have its jobs again.
+
+        Raises:
+            ConfigurationError: the queue belongs to no application yet.
+            StoreError: the store does not answer.
+        """
+        self._owner().backend(self.engine).resume(self.name)
+
+    @property
+    def paused(self) -> bool:
+        """Ask whether it is paused.
+
+        Raises:
+            ConfigurationError: the queue belongs to no application yet.
+            StoreError: the store does not answer.
+        """
+        return self._owner().backend(self.engine).is_paused(self.name)
+
+    def _owner(self) -> Owner:
         if self._source is None:
             raise ConfigurationError(
                 f"Queue({self.name!r}) belongs to no App: take it from `app.queues`"
             )
-        task = self._source.task_of(function)
-        return task.using(queue=self.name).enqueue(*args, **kwargs)
+        return self._source
 
 
 def _is_count(value: object) -> bool:

@@ -97,6 +97,10 @@ class Registry:
         # Kept, since a task learns its function's annotations only once.
         return self._plain_tasks.setdefault(name, self._make_task(function, name))
 
+    def is_plain(self, name: str) -> bool:
+        """Tell whether a function that may run was not made a task by its code."""
+        return name in self._plain_tasks
+
     def allows(self, name: str) -> bool:
         """Tell whether a function elsewhere was named as one that may run."""
         return self._allowed.covers(name)

@@ -10,7 +10,7 @@ import psycopg_pool
 import redis.exceptions
 from neo4j.exceptions import DriverError, TransientError
 
-from headway.errors import EnqueueError
+from headway.errors import EnqueueError, StoreError
 from tasks.brain import store
 
 #: A server was away or busy: trying again later is all it takes.
@@ -22,6 +22,7 @@ PASSING: tuple[type[Exception], ...] = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
     EnqueueError,
+    StoreError,
 )
 
 

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.job import Dependency, Job
 
-from headway.dashboard import Fact, Options, Panel, create_app
+from headway.dashboard import Fact, Options, Panel, Visitor, create_app
 from headway.errors import ConfigurationError
 
 OPEN = Options(open_on_loopback=True)
@@ -176,8 +176,9 @@ def test_a_finished_job_is_not_requeued_and_a_running_one_not_deleted(
     work()
     answer = client.post("/jobs/j/requeue")
     assert answer.status_code == 409
-    assert "only failed jobs are requeued" in words(answer)
+    assert "only a failed, stopped or canceled job can be requeued" in words(answer)
     redis.hset(Job.key_for("j"), "status", "started")
+    redis.zadd("rq:executions:j", {"an-execution": 9_999_999_999})
     assert client.post("/jobs/j/delete").status_code == 409
 
 
@@ -189,6 +190,44 @@ def test_all_failed_jobs_of_a_queue_are_requeued_at_once(client, queue, work):
     answer = client.post("/queues/default/requeue", headers={"X-Requested-With": "x"})
     assert answer.json["message"] == "Requeued 5 failed jobs of default."
     assert queue.count == 5
+
+
+def test_a_queue_is_paused_and_resumed_by_its_button(client, queue, redis):
+    queue.enqueue("dashboard_tasks.echo")
+    front = client.get("/").text
+    assert 'action="/queues/default/pause"' in front
+    assert ">paused<" not in front
+    assert client.post("/queues/default/pause").status_code == 303
+    assert redis.smembers("headway:paused") == {b"default"}
+    front = client.get("/").text
+    assert ">paused<" in front
+    assert 'action="/queues/default/resume"' in front
+    answer = client.post("/queues/default/resume", headers={"X-Requested-With": "x"})
+    assert answer.json["message"] == "Resumed default."
+    assert not redis.exists("headway:paused")
+    assert redis.llen("headway:wake:default") == 1
+
+
+def test_who_may_only_look_cannot_pause(redis, queue):
+    queue.enqueue("dashboard_tasks.echo")
+    options = Options(visitor=lambda _request: Visitor(name="bob"))
+    client = create_app(redis, options).test_client()
+    client.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
+    assert "/queues/default/pause" not in client.get("/").text
+    assert client.post("/queues/default/pause").status_code == 403
+    assert not redis.exists("headway:paused")
+
+
+@pytest.mark.parametrize(
+    "path", ["/jobs/j/requeue", "/jobs/j/delete", "/queues/default/pause"]
+)
+def test_a_button_says_in_one_sentence_that_redis_is_away(path):
+    with nowhere() as redis:
+        client = create_app(redis, OPEN).test_client()
+        answer = client.post(path, headers={"Sec-Fetch-Site": "same-origin"})
+    assert answer.status_code == 503
+    assert "Redis cannot be reached" in answer.text
+    assert "localhost:1" not in answer.text
 
 
 def test_a_failed_entry_without_a_job_disappears_when_pressed(client, redis):

@@ -42,7 +42,25 @@ MEANT = (
         read=_value,
         why="the same value; JSON without the spaces and escapes of Python's json",
     ),
+    Meant(
+        path=r"rq:job:scheduled--returned\.result",
+        stock=r".*Unserializable return value.*",
+        ours=r"Unserializable return value",
+        why="a Retry that was returned: RQ's scheduler writes the whole hash anew",
+    ),
+    Meant(
+        path=r"rq:worker:<worker> ttl",
+        stock=_NEAR.format(r"4[78]\d"),
+        ours=_NEAR.format(r"[89]\d"),
+        why="renewed every ten seconds: a host that is lost does not haunt for minutes",
+    ),
     # Failures that say more
+    Meant(
+        path=r"trace:callbacks--timeout\[\]",
+        stock=r"failed JobTimeoutException Task exceeded maximum timeout value .*",
+        ours=r"failed TaskTimeoutError .*: Task exceeded maximum timeout value .*",
+        why="names the task; it is a JobTimeoutException as well",
+    ),
     Meant(
         path=r"rq:results:missing_functions--.*\.exc_string",
         stock=rf"{TRACEBACK}ValueError: Invalid attribute name: \w+",

@@ -174,7 +174,7 @@ def test_a_view_that_is_not_there_is_named(refused):
 
 def test_a_redis_that_is_away_is_one_line(refused):
     said = refused("failed", "list", REDIS_URL="redis://127.0.0.1:1")
-    assert "Redis does not do as asked" in said
+    assert "Redis at 127.0.0.1:1/0 does not answer" in said
     assert "127.0.0.1:1" in said
 
 

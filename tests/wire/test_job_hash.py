@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import zlib
@@ -20,7 +21,7 @@ from rq.registry import (
 )
 from rq.serializers import JSONSerializer
 
-from headway import Retry, Unique
+from headway import Retry, Unique, observe
 from headway.wire import keys
 
 HOUR = timedelta(hours=1)
@@ -157,6 +158,8 @@ NONSENSE = [
     {"meta": NESTED},
     {"meta": '{"headway": {"errors": 5, "progress": 5}}'},
     {"meta": '{"headway": {"errors": [1, null]}}'},
+    {"meta": '{"headway": {"progress": {"done": NaN, "total": 1}}}'},
+    {"meta": f'{{"headway": {{"progress": {{"done": 1, "total": {10**400}}}}}}}'},
     {b"\xff": b"\xff", "timeout": "soon", "number_of_retries": "-1"},
 ]
 
@@ -169,6 +172,45 @@ def test_a_job_of_nonsense_does_not_hide_the_others(app, store, fields):
     store.zadd(keys.failed("default"), {"odd": 1, "good": 2})
     good, odd = app.backend().failed("default", 10)
     assert (good.error, odd.id) == ("why", "odd")
+
+
+@pytest.mark.parametrize("value", [8, 80, 8.5, "x", None, [], "8" * 1000])
+def test_a_result_is_read_whether_or_not_it_looks_compressed(app, store, value):
+    written = json.dumps(value).encode()
+    for form in (written, zlib.compress(written)):
+        store.delete(keys.results("j"))
+        store.hset(keys.job("j"), mapping={"status": "finished", "data": "[]"})
+        packed = base64.b64encode(form)
+        store.xadd(keys.results("j"), {"type": 1, "return_value": packed})
+        assert app.job("j").info().result == value
+        assert observe.job(store, "j").result.value == value
+
+
+def test_the_page_and_the_handle_tell_the_same_of_a_job(app, queue, store):
+    queue.enqueue("sample_tasks.basic.add", 1, other=2, job_id="j", meta={"a": 1})
+    extras = {"progress": {"done": 1, "total": 4, "note": "n"}, "errors": ["E: one"]}
+    told = {
+        "status": "failed",
+        "started_at": "2026-11-22T10:00:00.000000Z",
+        "ended_at": "2026-11-22T10:00:01Z",
+        "number_of_retries": 2,
+        "worker_name": "one",
+        "meta": json.dumps({"headway": extras}),
+    }
+    store.hset(keys.job("j"), mapping=told)
+    trace = base64.b64encode(zlib.compress(b"Traceback\nE: two"))
+    store.xadd(keys.results("j"), {"type": 2, "exc_string": trace})
+    info, page = app.job("j").info(), observe.job(store, "j")
+    assert (info.task, info.attempt, info.error) == (
+        "sample_tasks.basic.add",
+        3,
+        "Traceback\nE: two",
+    )
+    assert info.ended_at == datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC)
+    for name in ("task", "attempt", "progress", "errors", "timeout"):
+        assert getattr(page, name) == getattr(info, name), name
+    for name in ("id", "queue", "description", "error", "worker", "started_at"):
+        assert getattr(page.line, name) == getattr(info, name), name
 
 
 @pytest.mark.parametrize("due", ["inf", "1e300"])

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from headway import App, Queue
-from headway.errors import EnqueueError
+from headway.errors import EnqueueError, StoreError
 
 #: "Within about two seconds", on a busy machine.
 SOON = 4.0
@@ -39,6 +39,59 @@ def test_nobody_listens():
     assert "Redis did not confirm" in said
     assert "127.0.0.1:1" in said
     assert "send again with the same job_id" in said
+    app.close()
+
+
+VERBS = {
+    "info": lambda app: app.job("j").info(),
+    "status": lambda app: app.job("j").status,
+    "progress": lambda app: app.job("j").progress,
+    "result": lambda app: app.job("j").result(timeout=1),
+    "cancel": lambda app: app.job("j").cancel(),
+    "requeue": lambda app: app.job("j").requeue(),
+    "delete": lambda app: app.job("j").delete(),
+    "failed": lambda app: app.backend().failed("default", 1),
+    "promote": lambda app: app.backend().promote("default"),
+    "pause": lambda app: app.queue("default").pause(),
+    "resume": lambda app: app.queue("default").resume(),
+    "paused": lambda app: app.queue("default").paused,
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_whatever_is_asked_says_which_redis_is_away_and_hides_its_password(verb):
+    app, _ = _task("redis://:hidden@127.0.0.1:1/3")
+    begin = time.monotonic()
+    with pytest.raises(StoreError) as caught:
+        VERBS[verb](app)
+    assert time.monotonic() - begin < SOON
+    said = str(caught.value)
+    assert said.startswith("Redis at 127.0.0.1:1/3 does not answer: ")
+    assert "name another in REDIS_URL" in said
+    assert "hidden" not in said
+    app.close()
+
+
+def test_a_wrong_password_is_said_with_the_variable_to_correct(redis_url):
+    with Redis.from_url(redis_url) as owner:
+        owner.config_set("requirepass", "right")
+        try:
+            app, _ = _task(redis_url.replace("://", "://:wrong@"))
+            with pytest.raises(StoreError) as caught:
+                app.job("j").info()
+        finally:
+            owner.config_set("requirepass", "")
+    assert "refuses the sign-in" in str(caught.value)
+    assert "correct REDIS_URL" in str(caught.value)
+    assert "wrong@" not in str(caught.value)
+    app.close()
+
+
+def test_a_key_of_a_wrong_type_is_said_with_its_server(redis_url, store):
+    store.set("rq:job:j", "no hash")
+    app, _ = _task(redis_url)
+    with pytest.raises(StoreError, match="refuses what it was asked: .*WRONGTYPE"):
+        app.job("j").info()
     app.close()
 
 

@@ -189,6 +189,176 @@ def test_of_many_senders_of_one_id_or_one_key_one_makes_the_job(app, basic, stor
     assert store.llen("rq:queue:default") == 2
 
 
+MEMBERS = {
+    b"zset": lambda store, key: store.zrange(key, 0, -1),
+    b"set": lambda store, key: store.smembers(key),
+    b"list": lambda store, key: store.lrange(key, 0, -1),
+    b"hash": lambda store, key: store.hkeys(key),
+    b"string": lambda store, key: [store.get(key)],
+}
+
+
+def _is_nowhere(store, job_id: str) -> bool:
+    """Tell whether no key, and nothing that is kept under any, names the job."""
+    names = store.keys("*")
+    told = [m for key in names for m in MEMBERS[store.type(key)](store, key)]
+    return not [word for word in (*names, *told) if job_id.encode() in word]
+
+
+def test_a_job_that_a_lease_holds_is_not_deleted(app, basic, store):
+    job = basic.add.enqueue(1)
+    store.lpop("rq:queue:default")
+    store.hset(keys.job(job.id), "status", "started")
+    store.zadd(keys.LEASES, {"one": 1, "two": 2})
+    store.hset(keys.lease("two"), job.id, "7:default")
+    with pytest.raises(JobStateError, match="is running: cancel it first"):
+        job.delete()
+    assert job.status == "started"
+    store.delete(keys.lease("two"))
+    job.delete()
+    assert not store.exists(keys.job(job.id))
+
+
+@pytest.mark.parametrize("status", ["started", "queued"])
+def test_a_job_that_a_stock_worker_runs_or_begins_is_not_deleted(
+    app, basic, store, status
+):
+    job = basic.add.enqueue(1)
+    store.lpop("rq:queue:default")
+    store.hset(keys.job(job.id), "status", status)
+    store.zadd(keys.executions(job.id), {"e": 9_999_999_999})
+    with pytest.raises(JobStateError, match="is running: cancel it first"):
+        job.delete()
+    assert job.status == status
+
+
+def test_a_job_that_its_worker_abandoned_is_deleted_with_its_executions(
+    app, basic, store
+):
+    job = basic.add.enqueue(1)
+    store.lpop("rq:queue:default")
+    store.hset(keys.job(job.id), "status", "started")
+    store.zadd(keys.executions(job.id), {"e": 1})
+    store.zadd(keys.started("default"), {f"{job.id}:e": 1, "other:e": 1})
+    store.hset(f"{keys.EXECUTION_PREFIX}{job.id}:e", "id", "e")
+    job.delete()
+    assert _is_nowhere(store, job.id)
+    assert store.zrange(keys.started("default"), 0, -1) == [b"other:e"]
+
+
+def test_delete_leaves_nothing_of_a_job_anywhere(app, basic, store):
+    job = basic.once.using(job_id="mine").enqueue(1)
+    assert store.keys(f"{keys.OURS}:unique:*")
+    store.hset(keys.job("mine"), "group_id", "g")
+    store.sadd(keys.group("g"), "mine", "other")
+    store.sadd(keys.dependents("mine"), "child")
+    store.sadd(keys.dependencies("mine"), "parent")
+    store.xadd(keys.results("mine"), {"type": 2})
+    for name in keys.REGISTRIES.values():
+        if name is not keys.queue:
+            store.zadd(name("default"), {"mine": 1, "other": 1})
+    job.delete()
+    assert _is_nowhere(store, "mine")
+    assert not store.keys(f"{keys.OURS}:unique:*")
+    assert store.smembers(keys.group("g")) == {b"other"}
+    assert store.zrange(keys.failed("default"), 0, -1) == [b"other"]
+
+
+def test_a_unique_key_that_another_holds_is_not_given_back(app, basic, store):
+    job = basic.once.enqueue(1)
+    [key] = store.keys(f"{keys.OURS}:unique:*")
+    store.set(key, "another")
+    job.delete()
+    assert store.get(key) == b"another"
+
+
+def test_a_key_of_a_wrong_type_does_not_keep_a_job_from_being_deleted(
+    app, basic, store
+):
+    job = basic.add.enqueue(1)
+    store.hset(keys.job(job.id), "status", "nonsense")
+    for name in (keys.failed, keys.scheduled):
+        store.set(name("default"), "no sorted set")
+    store.set(keys.executions(job.id), "no sorted set")
+    job.delete()
+    assert not store.keys(f"*{job.id}*")
+    assert store.llen("rq:queue:default") == 0
+
+
+def test_what_is_no_job_at_all_is_deleted(app, store):
+    store.set(keys.job("odd"), "no hash")
+    store.sadd(keys.QUEUES, keys.queue("low"))
+    store.zadd(keys.failed("low"), {"odd": 1})
+    app.job("odd").delete()
+    assert _is_nowhere(store, "odd")
+
+
+def test_an_entry_whose_job_is_gone_is_taken_off_every_list(app, store):
+    store.sadd(keys.QUEUES, keys.queue("low"), keys.queue("default"))
+    store.zadd(keys.failed("low"), {"gone": 1})
+    store.rpush(keys.queue("default"), "gone", "other")
+    with pytest.raises(JobNotFoundError):
+        app.job("gone").delete()
+    assert _is_nowhere(store, "gone")
+    assert store.lrange(keys.queue("default"), 0, -1) == [b"other"]
+
+
+def _limited(store, count: int) -> list[str]:
+    queue = RQQueue("default", connection=store, serializer="json")
+    limit = RateLimit("k", 1)
+    sent = [
+        queue.enqueue("sample_tasks.basic.add", 1, rate_limit=limit)
+        for _ in range(count)
+    ]
+    assert len(queue) == 1
+    return [job.id for job in sent]
+
+
+@pytest.mark.parametrize("verb", ["delete", "cancel"])
+def test_the_slot_of_a_rate_limit_goes_to_the_next(app, store, verb):
+    first, waiting, last = _limited(store, 3)
+    getattr(app.job(waiting), verb)()
+    getattr(app.job(first), verb)()
+    assert store.lrange("rq:queue:default", 0, -1) == [last.encode()]
+    assert app.job(last).status == "queued"
+
+
+def test_a_requeued_job_of_a_rate_limit_waits_for_its_turn(app, store):
+    first, second = _limited(store, 2)
+    app.job(first).cancel()
+    app.job(first).requeue()
+    assert store.lrange("rq:queue:default", 0, -1) == [second.encode()]
+    app.job(second).delete()
+    assert store.lrange("rq:queue:default", 0, -1) == [first.encode()]
+    with pytest.raises(JobStateError, match="is queued: only a failed"):
+        app.job(first).requeue()
+
+
+def test_a_requeued_job_has_all_its_attempts_and_crashes_again(app, basic, store):
+    job = basic.add.enqueue(1)
+    job.cancel()
+    past = {"headway_crashes": 3, "headway_delivery": 7, "number_of_retries": 2}
+    store.hset(keys.job(job.id), mapping=past)
+    job.requeue()
+    assert not set(past) & {n.decode() for n in store.hkeys(keys.job(job.id))}
+    assert job.info().attempt == 0
+
+
+def test_of_many_deletes_of_a_job_one_has_deleted_it(app, basic, store):
+    jobs = app.enqueue_many([basic.add.message(n) for n in range(20)])
+
+    def delete(job):
+        try:
+            job.delete()
+        except JobNotFoundError:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(delete, jobs * 4)) == 20
+    assert store.llen("rq:queue:default") == 0
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(

@@ -42,6 +42,7 @@ class _Store:
     unique: dict[str, tuple[str, datetime]] = field(
         default_factory=dict[str, tuple[str, datetime]]
     )
+    paused: set[str] = field(default_factory=set[str])
 
 
 class MemoryBackend:
@@ -112,7 +113,8 @@ class MemoryBackend:
         with self._changed:
             self._promote()
             for name in queues or list(self._store.queues):
-                if line := self._store.queues.get(name):
+                line = self._store.queues.get(name)
+                if line and name not in self._store.paused:
                     return line.popleft()
             return None
 
@@ -313,6 +315,18 @@ class MemoryBackend:
         line = self._store.queues.get(record.envelope.terms.queue, deque())
         if record.envelope.id in line:
             line.remove(record.envelope.id)
+
+    def pause(self, queue: str) -> None:
+        """Leave the queue's jobs where they are, also when it is drained."""
+        self._store.paused.add(queue)
+
+    def resume(self, queue: str) -> None:
+        """Let the queue's jobs run again."""
+        self._store.paused.discard(queue)
+
+    def is_paused(self, queue: str) -> bool:
+        """Tell whether the queue is paused."""
+        return queue in self._store.paused
 
     def close(self) -> None:
         """Forget everything."""

@@ -22,6 +22,7 @@ from rq.timeouts import JobTimeoutException
 
 from headway.attempt import Attempt, error_line
 from headway.delivery import Delivery
+from headway.errors import TaskTimeoutError
 from headway.job import LOG_LINES, Progress
 from headway.outcome import Failed, Retried, Succeeded
 from headway.retry import Retry
@@ -34,6 +35,34 @@ ERRORS_KEPT = 10
 
 #: The job that an attempt here runs already: its own calls are plain calls.
 running_id: ContextVar[str | None] = ContextVar("headway_rq_job", default=None)
+
+
+class RQTaskTimeoutError(TaskTimeoutError, JobTimeoutException):
+    """A timeout as both know it: Sentry and failure callbacks ask for RQ's class."""
+
+
+# In a job's traceback it goes by the name that an application can catch.
+RQTaskTimeoutError.__name__ = TaskTimeoutError.__name__
+RQTaskTimeoutError.__qualname__ = TaskTimeoutError.__qualname__
+RQTaskTimeoutError.__module__ = TaskTimeoutError.__module__
+
+
+class ReturnedRetry(BaseException):
+    """Raised for a task that returns RQ's own word for "again"."""
+
+    def __init__(self, retry: RQRetry) -> None:
+        super().__init__("the task returned rq.Retry")
+        self.retry = retry
+
+
+def look_for_retry(returned: object) -> None:
+    """Refuse to take RQ's own word for a result.
+
+    Raises:
+        ReturnedRetry: it is one.
+    """
+    if isinstance(returned, RQRetry):
+        raise ReturnedRetry(returned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +117,10 @@ class _JobRun:
         self._extras = job_hash.extras_of(job.meta)
 
     def run(self, attempt: Attempt) -> object:
-        outcome = attempt.run(self._delivery())
+        try:
+            outcome = attempt.run(self._delivery())
+        except ReturnedRetry as word:
+            return word.retry
         match outcome:
             case Succeeded(result=result):
                 self._give_unique_key_back()
@@ -117,6 +149,9 @@ class _JobRun:
             save_progress=self._save_progress,
             save_log=self._save_log,
             timeouts=(JobTimeoutException,),
+            timeout_error=RQTaskTimeoutError,
+            interrupts=(ReturnedRetry,),
+            inspect=look_for_retry,
         )
 
     def _retry(self) -> Retry | None:

@@ -14,6 +14,8 @@ from headway.errors import HeadwayError
 _HOMES = {
     "dashboard": "headway.cli.dashboard:dashboard",
     "failed": "headway.cli.failed:failed",
+    "pause": "headway.cli.pause:pause",
+    "resume": "headway.cli.pause:resume",
     "scheduler": "headway.cli.scheduler:scheduler",
     "up": "headway.cli.up:up",
     "worker": "headway.cli.worker:worker",

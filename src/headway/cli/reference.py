@@ -54,8 +54,9 @@ def settings_variables() -> tuple[Variable, ...]:
         Variable(
             name="HEADWAY_GRACE",
             default=f"{usual.grace.total_seconds():g}",
-            meaning="Seconds that running jobs have when `headway up` stops its "
-            "processes (it adds 5 before it kills).",
+            meaning="Seconds that running jobs have when a worker is told to stop; "
+            "what is longer goes back to its queue. `headway up` waits for 5 more "
+            "before it kills.",
         ),
         Variable(
             name="PORT",

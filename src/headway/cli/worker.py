@@ -17,9 +17,6 @@ from headway.worker.serve import serve
 
 log = logging.getLogger("headway.worker")
 
-#: As an rq worker's record: it runs out when nobody has renewed it for so long.
-RECORD_TTL = 480
-
 
 @click.command()
 @click.argument("queues", nargs=-1)
@@ -137,7 +134,6 @@ def worker(
         children=children or _children(settings),
         gpu_share=gpu_share,
         most_devices=children,
-        record_ttl=RECORD_TTL,
         with_scheduler=with_scheduler,
     )
 

@@ -1,8 +1,8 @@
 """A web view of queues, workers and failures: `create_app(redis, Options(...))`.
 
-It asks `headway.observe`, and acts through `Job` handles or RQ's own functions. It
-is a whole Flask application, not a blueprint: its guards must not depend on what
-the application around it does. Mount it beside your own with a dispatcher.
+It asks `headway.observe`, and acts through `Job` handles. It is a whole Flask
+application, not a blueprint: its guards must not depend on what the application around
+it does. Mount it beside your own with a dispatcher.
 """
 
 from __future__ import annotations

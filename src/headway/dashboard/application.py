@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Flask, url_for
 from redis import Redis
 
-from headway.dashboard.act import Actions
+from headway.dashboard.act import actions
 from headway.dashboard.guard import guard
 from headway.dashboard.health import health
 from headway.dashboard.options import Options
@@ -39,10 +39,10 @@ def create_app(redis: Redis | str | None, options: Options) -> Flask:
     guard(app, loopback_only=not options.users and options.visitor is None)
     require_sign_in(app, options)
     explain_problems(app)
-    actions = Actions(redis, options.job)
+    acting = actions(redis, options.job)
     app.register_blueprint(health(redis))
-    app.register_blueprint(pages(redis, options, actions))
-    mount_rq_dashboard(app, redis, actions)
+    app.register_blueprint(pages(redis, options, acting))
+    mount_rq_dashboard(app, redis, acting)
     return app
 
 

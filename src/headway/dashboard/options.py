@@ -62,7 +62,7 @@ class Options:
     queues: tuple[str, ...] = ()
     #: What the application tells of itself on the front page.
     panels: tuple[Callable[[], Panel | None], ...] = ()
-    #: Makes the handle that buttons act by, as `app.job`; None acts by RQ's functions.
+    #: Makes the handle that buttons act by, as `app.job`; None acts on RQ's jobs.
     job: Callable[[str], Job[Any]] | None = None
     title: str = "Headway"
     refresh: timedelta = timedelta(seconds=3)

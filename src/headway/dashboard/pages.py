@@ -26,6 +26,10 @@ DONE = {
     "cancel": "Canceled: it will not run.",
     "delete": "Deleted, with its result.",
 }
+HELD = {
+    "pause": "Paused {}: what runs goes on, and no Headway worker begins another job.",
+    "resume": "Resumed {}.",
+}
 
 
 def pages(redis: Redis, options: Options, actions: Actions) -> Blueprint:
@@ -71,6 +75,16 @@ def _add_actions(blueprint: Blueprint, actions: Actions) -> None:
     def press(job_id: str, verb: str) -> Response:
         verbs[verb](job_id)
         return _said(DONE[verb], leave=verb == "delete", job_id=job_id)
+
+    holds: dict[str, Callable[[str], None]] = {
+        "pause": actions.pause,
+        "resume": actions.resume,
+    }
+
+    @blueprint.post("/queues/<queue>/<any(pause, resume):verb>")
+    def hold(queue: str, verb: str) -> Response:
+        holds[verb](queue)
+        return _said(HELD[verb].format(queue))
 
     @blueprint.post("/queues/<queue>/requeue")
     def requeue_failed(queue: str) -> Response:

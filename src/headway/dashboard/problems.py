@@ -12,7 +12,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from headway.dashboard.sign_in import wants_json
-from headway.errors import ConfigurationError, JobNotFoundError, JobStateError
+from headway.errors import (
+    ConfigurationError,
+    JobNotFoundError,
+    JobStateError,
+    StoreError,
+)
 
 logger = logging.getLogger("headway.dashboard")
 
@@ -21,6 +26,7 @@ def explain_problems(app: Flask) -> None:
     """Answer every kind of failure with a page, or with JSON where a script asks."""
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(RedisError, _no_redis)
+    app.register_error_handler(StoreError, _no_store)
     app.register_error_handler(JobNotFoundError, _not_found)
     app.register_error_handler(JobStateError, _conflict)
     app.register_error_handler(ConfigurationError, _conflict)
@@ -57,6 +63,11 @@ def _no_redis(error: RedisError) -> Response:
     response = _answer(503, "Redis is away", text)
     response.headers["Retry-After"] = "3"
     return response
+
+
+def _no_store(error: StoreError) -> Response:
+    cause = error.__cause__
+    return _no_redis(cause if isinstance(cause, RedisError) else RedisError(error))
 
 
 def _not_found(error: JobNotFoundError) -> Response:

@@ -19,6 +19,7 @@ from headway.dashboard.act import Actions
 from headway.dashboard.sign_in import may_act
 from headway.dashboard.sweep import Swept
 from headway.observe import JobLine, QueueInfo, WorkerInfo
+from headway.wire.outage import address
 
 ORDERS = ("asc", "dsc")
 #: What its page offers at most, and more than anybody reads.
@@ -111,7 +112,7 @@ class RQViews:
         return render_template(
             f"rq_dashboard/{name}.html",
             current_instance=0,
-            instance_list=[_address(self._redis)],
+            instance_list=[address(self._redis)],
             rq_url_prefix=url_for("rq_dashboard.queues_overview"),
             rq_dashboard_version=DASHBOARD_VERSION,
             rq_version=VERSION,
@@ -272,13 +273,6 @@ def _limit() -> int | None:
 
 def _swept(swept: Swept) -> Response:
     return jsonify(status="OK", count=swept.done, done=swept.done, left=swept.left)
-
-
-def _address(redis: Redis) -> str:
-    """Return where Redis is, without user and password."""
-    given = redis.get_connection_kwargs()
-    place = given.get("path") or f"{given.get('host')}:{given.get('port', 6379)}"
-    return f"{place}/{given.get('db') or 0}"
 
 
 def _iso(at: datetime | None) -> str | None:

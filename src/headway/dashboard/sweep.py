@@ -17,9 +17,9 @@ from redis.client import Pipeline
 from headway.clock import SystemClock
 from headway.errors import JobStateError
 from headway.observe import job_ids, size
-from headway.observe.reading import text
 from headway.observe.registries import key
 from headway.wire import keys
+from headway.wire.reading import text
 
 #: How long one request may take, and how much one step asks of Redis.
 SECONDS, STEP = 4.0, 500

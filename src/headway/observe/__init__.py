@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from headway.observe.jobs import JobLine, JobPage, job, lines, recent_failures
 from headway.observe.queues import QueueInfo, queue_names, queues
-from headway.observe.reading import Reading
 from headway.observe.registries import REGISTRIES, job_ids, size
 from headway.observe.workers import WorkerInfo, workers
+from headway.wire.reading import Reading
 
 __all__ = [
     "REGISTRIES",

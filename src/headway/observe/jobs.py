@@ -2,30 +2,34 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from headway.errors import JobNotFoundError
 from headway.job import Progress
-from headway.observe.extras import errors_of, progress_of
-from headway.observe.reading import (
-    SHOWN_BYTES,
-    Fields,
-    Reading,
-    pretty,
-    read_base64_json,
-    read_json,
-    read_traceback,
-    text,
-)
-from headway.observe.registries import job_ids, key
+from headway.observe.registries import job_ids
 from headway.wire import keys
-from headway.wire.job_hash import attempt
+from headway.wire.reading import Fields, Reading, pretty, read_json, text
+from headway.wire.stored_job import (
+    SUCCESSFUL,
+    Call,
+    StoredJob,
+    call,
+    errors_in,
+    extras_in,
+    moment,
+    newest,
+    progress_in,
+)
 
+#: What a page shows of one field; a payload may have megabytes.
+SHOWN_BYTES = 200_000
 _LINE_FIELDS = (
     "description",
     "origin",
@@ -46,8 +50,16 @@ _PAGE_FIELDS = (
 )
 #: A line that begins an exception's message in a traceback: `ValueError: ...`.
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:: .*)?$", re.MULTILINE)
-#: What Redis may answer for one result before a page leaves it unread.
-_RESULT_BYTES = 8_000_000
+#: Fields of any size, which are asked for one by one.
+_LARGE = ("data", "meta", "result")
+#: What Redis may answer for one value before a page leaves it unread.
+_MOST_BYTES = 8_000_000
+_TOO_LARGE = Fields(
+    {
+        "type": SUCCESSFUL,
+        "return_value": b64encode(json.dumps("too large to show").encode()),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +109,7 @@ class JobPage:
     #: One line for each attempt that failed, oldest first.
     errors: tuple[str, ...] = ()
     retries_left: int | None = None
-    timeout: int | None = None
+    timeout: timedelta | None = None
     #: When Redis forgets the job; None where it keeps it.
     expires_in: int | None = None
     #: When a scheduled job is due.
@@ -111,10 +123,12 @@ def lines(redis: Redis, ids: Sequence[str]) -> list[JobLine]:
     pipeline = redis.pipeline(transaction=False)
     for id_ in ids:
         pipeline.hmget(keys.job(id_), _LINE_FIELDS)
-    hashes = pipeline.execute(raise_on_error=False)
+    answers = pipeline.execute(raise_on_error=False)
     return [
-        _line(id_, _fields(_LINE_FIELDS, values), outcome)
-        for id_, values, outcome in zip(ids, hashes, _outcomes(redis, ids), strict=True)
+        _line(_stored(id_, _fields(_LINE_FIELDS, values), outcome))
+        for id_, values, outcome in zip(
+            ids, answers, _outcomes(redis, ids), strict=True
+        )
     ]
 
 
@@ -139,45 +153,56 @@ def job(redis: Redis, job_id: str) -> JobPage:
     place = keys.job(job_id)
     pipeline = redis.pipeline(transaction=False)
     pipeline.hmget(place, _PAGE_FIELDS)
-    for name in ("data", "meta", "result"):
+    for name in _LARGE:
         pipeline.hstrlen(place, name)
     pipeline.ttl(place)
     values, *sizes, ttl = pipeline.execute(raise_on_error=False)
-    fields = _fields(_PAGE_FIELDS, values)
     if not any(sizes[:1]):
         raise JobNotFoundError(
             f"no job {job_id!r}: it was deleted, or its time to live is over"
         )
+    large = _large(redis, place, sizes)
     outcome = next(_outcomes(redis, [job_id]))
-    call = read_json(_stored(redis, place, "data", sizes[0]))
-    meta = read_json(_stored(redis, place, "meta", sizes[1]))
-    line = _line(job_id, fields, outcome)
-    name, args, kwargs = _call(call.value)
+    found = _stored(job_id, _fields(_PAGE_FIELDS, values) | large, outcome)
+    left = ttl if isinstance(ttl, int) and ttl >= 0 else None
+    return _page(redis, found, left)
+
+
+def _page(redis: Redis, found: StoredJob, expires_in: int | None) -> JobPage:
+    line, payload, meta = _line(found), found.payload, found.meta
+    extras, called = extras_in(meta), call(payload) or Call(task="")
     return JobPage(
         line=line,
-        task=name or line.name,
-        call=call,
-        args=args,
-        kwargs=kwargs,
-        result=_result(redis, place, outcome, sizes[2]),
+        task=called.task or line.name,
+        call=payload,
+        args=tuple(pretty(value) for value in called.args),
+        kwargs={text(name): pretty(value) for name, value in called.kwargs.items()},
+        result=found.result,
         meta=meta,
-        progress=progress_of(meta.value),
-        attempt=attempt(line.status, line.started_at, fields.text("number_of_retries")),
-        errors=errors_of(meta.value),
-        retries_left=fields.integer("retries_left"),
-        timeout=fields.integer("timeout"),
-        expires_in=ttl if isinstance(ttl, int) and ttl >= 0 else None,
-        due=_due(redis, job_id, line),
-        dependencies=_dependencies(redis, fields.raw("dependency_ids")),
+        progress=progress_in(extras),
+        attempt=found.attempt,
+        errors=errors_in(extras),
+        retries_left=found.fields.integer("retries_left"),
+        timeout=found.timeout,
+        expires_in=expires_in,
+        due=moment(_score(redis, found)),
+        dependencies=_dependencies(redis, found.fields.raw("dependency_ids")),
     )
 
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _fields(names: Sequence[str], values: object) -> Fields:
-    found: list[Any] = values if isinstance(values, list) else [None] * len(names)
-    return Fields(dict(zip(names, found, strict=True)))
+def _stored(job_id: str, fields: dict[str, object], outcome: Fields) -> StoredJob:
+    return StoredJob(
+        id=text(job_id), fields=Fields(fields), outcome=outcome, most=SHOWN_BYTES
+    )
+
+
+def _fields(names: Sequence[str], values: object) -> dict[str, object]:
+    if not isinstance(values, list):
+        return {}  # the key is of another type
+    return dict(zip(names, cast("list[object]", values), strict=True))
 
 
 def _outcomes(redis: Redis, ids: Sequence[str]) -> Iterator[Fields]:
@@ -187,26 +212,18 @@ def _outcomes(redis: Redis, ids: Sequence[str]) -> Iterator[Fields]:
         pipeline.memory_usage(keys.results(id_))
     sizes = pipeline.execute(raise_on_error=False)
     for id_, size in zip(ids, sizes, strict=True):
-        if isinstance(size, int) and size > _RESULT_BYTES:
+        if isinstance(size, int) and size > _MOST_BYTES:
             pipeline.echo(b"")
         else:
             pipeline.xrevrange(keys.results(id_), count=1)
     for answer in pipeline.execute(raise_on_error=False):
-        yield Fields(_newest(answer))
+        yield _TOO_LARGE if answer == b"" else newest(answer)
 
 
-def _newest(answer: object) -> dict[str, object]:
-    if not isinstance(answer, list):
-        # Too large to be asked for, or not a stream at all.
-        return {"return_value": answer} if answer == b"" else {}
-    entries: list[Any] = answer
-    newest = entries[0][1] if entries else {}
-    return {text(name): value for name, value in newest.items()}
-
-
-def _line(job_id: str, fields: Fields, outcome: Fields) -> JobLine:
+def _line(found: StoredJob) -> JobLine:
+    fields = found.fields
     return JobLine(
-        id=text(job_id),
+        id=found.id,
         description=fields.text("description")[:SHOWN_BYTES],
         queue=fields.text("origin"),
         status=fields.text("status"),
@@ -215,44 +232,29 @@ def _line(job_id: str, fields: Fields, outcome: Fields) -> JobLine:
         started_at=fields.moment("started_at"),
         ended_at=fields.moment("ended_at"),
         worker=fields.text("worker_name"),
-        error=read_traceback(outcome.raw("exc_string")),
+        error=found.error,
         exists=bool(fields.text("created_at") or fields.text("status")),
     )
 
 
-def _stored(redis: Redis, place: str, name: str, size: object) -> bytes | None:
-    if isinstance(size, int) and size > _RESULT_BYTES:
-        return json.dumps(f"too large to show ({size:,} bytes stored)").encode()
-    value: object = redis.hget(place, name)
-    return value if isinstance(value, bytes) else None
+def _large(redis: Redis, place: str, sizes: Sequence[object]) -> dict[str, object]:
+    """Return the large fields, but for those of many megabytes."""
+    large: dict[str, object] = {}
+    for name, size in zip(_LARGE, sizes, strict=True):
+        if isinstance(size, int) and size > _MOST_BYTES:
+            said = f"too large to show ({size:,} bytes stored)"
+            large[name] = json.dumps(said).encode()
+        else:
+            large[name] = redis.hget(place, name)
+    return large
 
 
-def _result(redis: Redis, place: str, outcome: Fields, size: object) -> Reading:
-    written = outcome.raw("return_value")
-    if written == b"":
-        return Reading(unread="too large to show")
-    # Before RQ had result streams, the job itself held the result.
-    return read_base64_json(written) or read_json(_stored(redis, place, "result", size))
-
-
-def _call(value: object) -> tuple[str, tuple[str, ...], dict[str, str]]:
-    """Return the task's name and the arguments, where the payload is RQ's."""
-    match value:
-        case [str(name), _, list(args), dict(kwargs)]:
-            shown = {text(key_): pretty(value_) for key_, value_ in kwargs.items()}
-            return text(name), tuple(pretty(arg) for arg in args), shown
-        case _:
-            return "", (), {}
-
-
-def _due(redis: Redis, job_id: str, line: JobLine) -> datetime | None:
-    score: object = redis.zscore(key(line.queue, "scheduled"), job_id)
-    if not isinstance(score, float):
-        return None
+def _score(redis: Redis, found: StoredJob) -> float | None:
+    queue = found.fields.text("origin")
     try:
-        return datetime.fromtimestamp(score, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
+        return redis.zscore(keys.scheduled(queue), found.id)
+    except ResponseError:
+        return None  # a key of a wrong type
 
 
 def _dependencies(redis: Redis, written: bytes | None) -> dict[str, bool]:

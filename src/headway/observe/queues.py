@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
-from headway.observe.reading import Fields, text
 from headway.observe.registries import REGISTRIES, key
 from headway.wire import keys
+from headway.wire.reading import Fields, text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class QueueInfo:
     counts: dict[str, int]
     #: When the job at the head was enqueued; None for an empty queue.
     oldest: datetime | None = None
+    #: True while no worker of ours begins a job of it.
+    paused: bool = False
 
     @property
     def waiting(self) -> int:
@@ -30,9 +33,9 @@ class QueueInfo:
 def queues(redis: Redis, order: Sequence[str] = ()) -> list[QueueInfo]:
     """Return those of `order` in that order, then the others that Redis knows."""
     names = [*order, *sorted(set(queue_names(redis)).difference(order))]
-    counts = _counts(redis, names)
+    counts, paused = _counts(redis, names), _paused(redis)
     return [
-        QueueInfo(name=name, counts=count, oldest=oldest)
+        QueueInfo(name=name, counts=count, oldest=oldest, paused=name in paused)
         for name, count, oldest in zip(
             names, counts, _oldest(redis, names), strict=True
         )
@@ -56,6 +59,13 @@ def _counts(redis: Redis, names: Sequence[str]) -> list[dict[str, int]]:
     # A key of a wrong type answers with an error: it counts as empty.
     answers = iter(pipeline.execute(raise_on_error=False))
     return [{registry: _whole(next(answers)) for registry in REGISTRIES} for _ in names]
+
+
+def _paused(redis: Redis) -> set[str]:
+    try:
+        return {text(name) for name in redis.smembers(keys.PAUSED)}
+    except ResponseError:
+        return set()  # a key of a wrong type
 
 
 def _oldest(redis: Redis, names: Sequence[str]) -> list[datetime | None]:

@@ -1,24 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from headway.observe.reading import text
 from headway.wire import keys
+from headway.wire.reading import text
 
-#: Every set of jobs that RQ keeps for a queue; "queued" is the queue itself.
-REGISTRIES: dict[str, Callable[[str], str]] = {
-    "queued": keys.queue,
-    "started": keys.started,
-    "scheduled": keys.scheduled,
-    "deferred": keys.deferred,
-    "ready": keys.ready,
-    "finished": keys.finished,
-    "failed": keys.failed,
-    "canceled": keys.canceled,
-}
+REGISTRIES = keys.REGISTRIES
 
 
 def key(queue: str, registry: str) -> str:

@@ -8,8 +8,8 @@ from redis.exceptions import RedisError
 from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
 
 from headway.observe.jobs import JobLine, lines
-from headway.observe.reading import Fields, text
 from headway.wire import keys
+from headway.wire.reading import Fields, text
 
 _FIELDS = (
     "state",

@@ -9,8 +9,8 @@ compares what the child knows with what its lease says.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headway.lease import Holder, Lease, Served, Turn
 from headway.wire import keys
@@ -25,46 +25,85 @@ if TYPE_CHECKING:
 
 #: Arguments of one job's acknowledgement.
 SIZE_OF_SUCCESS = 10
+#: What a reservation tells of each job; of some it tells all their fields as well.
+FIELDS_OF_ALL = 7
 #: An answer that is late by more than this is no answer, in seconds.
 LONGEST_WAIT = 3.0
 
 RESERVE, ACKNOWLEDGE = Script("reserve"), Script("acknowledge")
 RELEASE = Script("release")
 #: One job's acknowledgement; written out, since it is packed for every job. A text of
-#: a time has 27 letters, and seconds since 1970 with six digits have 17 until 2286.
+#: a time has 27 letters, an execution's id has 32, and seconds since 1970 with six
+#: digits have 17 until 2286.
 _SUCCESS = (
     b"$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
-    b"$27\r\n%b\r\n$27\r\n%b\r\n$17\r\n%.6f\r\n$17\r\n%.6f\r\n$1\r\n%d\r\n"
+    b"$27\r\n%b\r\n$32\r\n%b\r\n$17\r\n%.6f\r\n$17\r\n%.6f\r\n$1\r\n%d\r\n"
 )
 
 
 def success(
-    lease: Lease, *, ttl: int, value: bytes, began: float, ended: float, shown: bool
+    lease: Lease,
+    *,
+    execution: str,
+    ttl: int,
+    value: bytes,
+    began: float,
+    ended: float,
+    shown: bool,
 ) -> bytes:
     """Return the packed acknowledgement of a job that succeeded.
 
     `value` is the result as JSON, empty for None; times are seconds since 1970.
     """
     job_id, queue = lease.job_id.encode(), lease.queue.encode()
-    ordinal, seconds = b"%d" % lease.ordinal, b"%d" % ttl
+    held, seconds = b"%d:%b" % (lease.ordinal, queue), b"%d" % ttl
     result = base64.b64encode(value)
     return _SUCCESS % (
         len(job_id),
         job_id,
-        len(ordinal),
-        ordinal,
+        len(held),
+        held,
         len(queue),
         queue,
         len(seconds),
         seconds,
         len(result),
         result,
-        moment(began),
         moment(ended),
+        execution.encode(),
         began,
         ended,
         shown,
     )
+
+
+class Success(NamedTuple):
+    """One job's acknowledgement, read back."""
+
+    job_id: str
+    ordinal: int
+    queue: str
+    value: bytes
+    began: float
+
+
+def successes(packed: bytes) -> Iterator[Success]:
+    """Read what `success` has packed, for jobs that must be ended otherwise."""
+    words, at = list[bytes](), 0
+    while at < len(packed):
+        begin = packed.index(b"\r\n", at) + 2
+        end = begin + int(packed[at + 1 : begin - 2])
+        words.append(packed[begin:end])
+        at = end + 2
+    for first in range(0, len(words), SIZE_OF_SUCCESS):
+        job_id, held, queue, _, value, _, _, began, *_ = words[first:]
+        yield Success(
+            job_id.decode(),
+            int(held.partition(b":")[0]),
+            queue.decode(),
+            base64.b64decode(value),
+            float(began),
+        )
 
 
 class RedisChildBroker:
@@ -101,10 +140,33 @@ class RedisChildBroker:
         packed = self._reservation(wanted, order) if wanted else b""
         if count:
             packed = self._acknowledgement(acknowledging, count) + packed
+        first = self._next_ordinal
         self._next_ordinal += wanted
         answers = self._line.ask(packed, bool(count) + bool(wanted))
         lost, parents = answers[0] if count else ((), ())
-        return _turn(answers[-1] if wanted else [], lost, parents)
+        return _turn(answers[-1] if wanted else [], first, lost, parents)
+
+    def success(
+        self,
+        lease: Lease,
+        *,
+        ttl: int,
+        value: bytes,
+        began: float,
+        ended: float,
+        shown: bool,
+    ) -> bytes:
+        """Return the packed acknowledgement of a job; see `success`."""
+        execution = self._holder.execution_id(lease.ordinal)
+        return success(
+            lease,
+            execution=execution,
+            ttl=ttl,
+            value=value,
+            began=began,
+            ended=ended,
+            shown=shown,
+        )
 
     def wait(self, seconds: float) -> None:
         """Return when there may be jobs, or when the seconds are over.
@@ -195,9 +257,8 @@ def acknowledge_call(holder: Holder, packed: bytes, count: int) -> bytes:
         keys.STARTED_PREFIX,
         keys.EXECUTION_PREFIX,
         keys.EXECUTIONS_PREFIX,
-        holder.execution_prefix,
     )
-    return call(ACKNOWLEDGE, 12 + SIZE_OF_SUCCESS * count, head + packed)
+    return call(ACKNOWLEDGE, 11 + SIZE_OF_SUCCESS * count, head + packed)
 
 
 def release_call(child: str, jobs: Sequence[tuple[str, int]]) -> bytes:
@@ -209,6 +270,7 @@ def release_call(child: str, jobs: Sequence[tuple[str, int]]) -> bytes:
 
 def _turn(
     reserved: Any,  # noqa: ANN401 - as Lua has it
+    first: int,
     lost: Sequence[bytes],
     parents: Sequence[bytes],
 ) -> Turn:
@@ -221,17 +283,17 @@ def _turn(
     leases = [
         Lease(
             job[0].decode(),
+            ordinal,
             job[1],
-            job[2],
             queue,
+            job[2],
             job[3],
             job[4],
             job[5],
             job[6],
-            job[7],
-            _pairs(job[8]) if job[8] else {},
+            _pairs(job[7]) if len(job) > FIELDS_OF_ALL else {},
         )
-        for job in reserved[1:]
+        for ordinal, job in enumerate(reserved[1:], first)
     ]
     return Turn(leases, lost=gone, parents=kept)
 

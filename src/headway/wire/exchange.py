@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
+from headway.wire import direct
+
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -42,7 +44,7 @@ class Exchange:
             TimeoutError: likewise.
             ResponseError: Redis refuses a command.
         """
-        talk = _Talk(self._take())
+        talk = _Talk(direct.given_back(self._take()))
         try:
             for command in commands:
                 talk.send(command)
@@ -53,12 +55,16 @@ class Exchange:
         finally:
             self._put_back(talk)
 
-    def ask_one(self, command: bytes) -> Any:  # noqa: ANN401 - as Redis has it
-        """Send a command and return its answer; raises what `ask` does."""
+    def ask_one(self, command: bytes) -> int:
+        """Send a command whose answer is a number; raises what `ask` does."""
         connection = self._take()
         try:
-            connection.send_packed_command([command])
-            answer = connection.read_response(disable_decoding=True)
+            line = direct.socket_of(connection)
+            if line is None:
+                connection.send_packed_command([command])
+                answer: int = connection.read_response(disable_decoding=True)
+            else:
+                answer = direct.ask(line, command)
         except ResponseError:  # this, too, is an answer
             self._kept.append(connection)
             raise
@@ -76,11 +82,12 @@ class Exchange:
         connection: Any,  # noqa: ANN401
         command: bytes,
         error: RedisConnectionError,
-    ) -> Any:  # noqa: ANN401
+    ) -> int:
         talk = _Talk(connection)
         talk.unanswered.append(command)
         try:
-            return talk.answer(failed_with=error)
+            answer: int = talk.answer(failed_with=error)
+            return answer
         finally:
             self._put_back(talk)
 

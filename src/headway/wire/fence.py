@@ -6,18 +6,26 @@ made to depend on the lease (WATCH), whichever of its keys it watches itself.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import WatchError
+from redis.exceptions import OutOfMemoryError, WatchError
 
+from headway.clock import SystemClock
 from headway.errors import LeaseLostError
 from headway.lease import Holder, Lease
 from headway.wire import keys
 
 if TYPE_CHECKING:
     from redis.connection import ConnectionPool
+
+
+log = logging.getLogger("headway.worker")
+
+#: Between two attempts to write while there is no room, in seconds.
+PAUSE = 1.0
 
 
 class FencedRedis(Redis):
@@ -71,6 +79,12 @@ class FencedPipeline(Pipeline):
             self._check_lease()
             try:
                 return super().execute(raise_on_error)
+            except OutOfMemoryError as error:
+                if watched_by_rq:
+                    raise
+                log.warning("Redis is full, an outcome waits for room: %s", error)
+                SystemClock().sleep(PAUSE)
+                self.command_stack = commands
             except WatchError:
                 # Other jobs of this child come and go in the same lease.
                 if watched_by_rq:

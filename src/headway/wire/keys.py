@@ -7,6 +7,7 @@ has no place for lies under `headway:`.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 #: As RQ: taken from the environment once, when the process starts.
 PREFIX = os.environ.get("RQ_KEY_PREFIX", "rq")
@@ -35,6 +36,16 @@ def dependencies(job_id: str) -> str:
 def results(job_id: str) -> str:
     """Stream: how the attempts of a job ended."""
     return f"{PREFIX}:results:{job_id}"
+
+
+def executions(job_id: str) -> str:
+    """Sorted set: ids of its executions by the second at which they are abandoned."""
+    return f"{EXECUTIONS_PREFIX}{job_id}"
+
+
+def group(name: str) -> str:
+    """Set: ids of the jobs of a group."""
+    return f"{PREFIX}:group:{name}"
 
 
 def queue(name: str) -> str:
@@ -87,6 +98,11 @@ def unique(key: str) -> str:
     return f"{OURS}:unique:{key}"
 
 
+def scheduler_lock(queue_name: str) -> str:
+    """String: there while a scheduler of RQ has the queue."""
+    return f"{PREFIX}:scheduler-lock:{queue_name}"
+
+
 def workers_of(queue_name: str) -> str:
     """Set: keys of the workers that serve a queue."""
     return f"{PREFIX}:workers:{queue_name}"
@@ -131,3 +147,15 @@ def wake(queue_name: str) -> str:
 
 
 WAKE_PREFIX = wake("")
+
+#: Every list of jobs that RQ keeps for a queue; "queued" is the queue itself.
+REGISTRIES: dict[str, Callable[[str], str]] = {
+    "queued": queue,
+    "started": started,
+    "scheduled": scheduled,
+    "deferred": deferred,
+    "ready": ready,
+    "finished": finished,
+    "failed": failed,
+    "canceled": canceled,
+}

@@ -21,7 +21,12 @@ _scripts = Scripts()
 
 
 def promote(client: Redis, queue: str, now: datetime, limit: int = 1000) -> int:
-    """Move due jobs into their queue, in order of due time; return how many."""
+    """Move due jobs into their queue, in order of due time; return how many.
+
+    None are moved while a scheduler of RQ has the queue.
+    """
+    if client.exists(keys.scheduler_lock(queue)):
+        return 0  # RQ's own scheduler does it, and would send those jobs a second time
     moved, *left = _scripts.promote(
         client,
         [keys.scheduled(queue), keys.queue(queue), keys.QUEUES, keys.wake(queue)],

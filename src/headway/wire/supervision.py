@@ -52,13 +52,14 @@ class RedisSupervisorBroker:
         lost = self._renew(self._client, [keys.LEASES], arguments)
         return [child.decode() for child in lost]
 
-    def acknowledge(self, holder: Holder, packed: bytes, count: int) -> None:
-        """Write what a child has done and cannot say itself."""
+    def acknowledge(self, holder: Holder, packed: bytes, count: int) -> list[str]:
+        """Write what a child has done; return jobs that have dependents, left as is."""
         line = Line(self._client, (ACKNOWLEDGE,))
         try:
-            line.ask(acknowledge_call(holder, packed, count), 1)
+            _lost, parents = line.ask(acknowledge_call(holder, packed, count), 1)[0]
         finally:
             line.close()
+        return [job_id.decode() for job_id in parents]
 
     def release(self, holder: Holder, ordinals: Sequence[int]) -> list[str]:
         """Give back jobs that a child has not begun."""
@@ -117,13 +118,13 @@ class RedisSupervisorBroker:
         """Give back what a dead child held but `kept`; `begun` have crashed it."""
         return self._recovered(
             holder.child,
-            "dead",
-            reason,
-            now,
-            crash_limit,
-            holder.worker,
-            holder.execution_prefix,
-            [*begun, *(-ordinal for ordinal in kept)],
+            how="dead",
+            reason=reason,
+            now=now,
+            crash_limit=crash_limit,
+            worker=holder.worker,
+            prefix=holder.execution_prefix,
+            begun=[*begun, *(-ordinal for ordinal in kept)],
         )
 
     def recover_late(
@@ -139,13 +140,21 @@ class RedisSupervisorBroker:
             child = member.decode()
             worker, _, prefix = child.rpartition(":")
             recovered += self._recovered(
-                child, "late", reason, now, crash_limit, worker, prefix, ["*"]
+                child,
+                how="late",
+                reason=reason,
+                now=now,
+                crash_limit=crash_limit,
+                worker=worker,
+                prefix=prefix,
+                begun=["*"],
             )
         return recovered
 
     def _recovered(
         self,
         child: str,
+        *,
         how: str,
         reason: str,
         now: float,

@@ -5,15 +5,12 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis import ConnectionPool, Redis
 
 from headway.errors import ConfigurationError
 from headway.wire import client as wire_client
-
-if TYPE_CHECKING:
-    from redis.connection import ConnectionInterface
 
 #: What a client gets anew, by how patient it is to be.
 _PATIENCE = ("retry", "retry_on_error", "socket_timeout", "socket_connect_timeout")
@@ -24,7 +21,7 @@ class Address:
     """What is needed to make a client like another."""
 
     pool_class: type[ConnectionPool]
-    connection_class: type[ConnectionInterface]
+    connection_class: type[Any]
     kwargs: Mapping[str, Any]
 
     @classmethod

@@ -7,6 +7,7 @@ which are the application's: so the child's successor writes it, under the old l
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
-Why = Literal["timeout", "stopped", "killed"]
+Why = Literal["timeout", "stopped", "killed", "succeeded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,9 @@ class Aftermath:
     #: Seconds since 1970.
     began: float
     why: Why
-    reason: str
+    reason: str = ""
+    #: What it returned, as JSON; empty for None.
+    value: bytes = b""
 
 
 def settle(
@@ -65,7 +68,10 @@ def settle(
     )
     fields: Any = client.hgetall(keys.job(aftermath.job_id))
     lease = _lease(aftermath, fields)
-    if aftermath.why == "stopped":
+    if aftermath.why == "succeeded":
+        result = json.loads(aftermath.value) if aftermath.value else None
+        by_rq.succeed(lease, result, aftermath.began)
+    elif aftermath.why == "stopped":
         by_rq.stop(lease, aftermath.began)
     else:
         _fail(lease, aftermath, app, by_rq)

@@ -7,6 +7,9 @@ from types import FrameType
 
 from rq.timeouts import JobTimeoutException
 
+#: More than a timer of the system is sure to take, in seconds.
+LONGEST = 1e9
+
 
 class Alarm:
     """Raises into a job that has run too long; one system call for each job.
@@ -25,7 +28,7 @@ class Alarm:
     def begin(self, seconds: float) -> None:
         """Allow the job that begins now that many seconds; none or less for ever."""
         self._seconds = seconds
-        signal.setitimer(signal.ITIMER_REAL, max(0.0, seconds))
+        signal.setitimer(signal.ITIMER_REAL, min(max(0.0, seconds), LONGEST))
 
     def end(self) -> None:
         """Say that it is over."""

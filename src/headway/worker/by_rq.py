@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import sys
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -35,6 +34,7 @@ from headway.wire import job_hash, keys
 from headway.wire.fence import FencedPipeline, FencedRedis
 from headway.wire.moment import moment
 from headway.wire.scripts import Script
+from headway.worker.dependents import PatientQueue
 from headway.worker.trusted_job import TrustedJob
 
 if TYPE_CHECKING:
@@ -116,6 +116,12 @@ class RQCode:
         """Write that a job was stopped by a person."""
         self._settled(lease, _End.stop, began)
 
+    def enqueue_ready(self) -> None:
+        """Enqueue the dependents that a worker had let go when it died."""
+        worker: Any = self._horse(self._client)  # rq is typed in part
+        for queue in worker.queues:
+            queue.ready_job_registry.cleanup()
+
     def maintain(self) -> None:
         """Tend RQ's registries, as each of its workers does now and then."""
         worker: Any = self._horse(self._client)  # rq is typed in part
@@ -136,14 +142,25 @@ class RQCode:
             return False
         if job is None:
             return False
-        worker = self._horse(client)
         try:
-            return bool(settle(_End(worker, job, lease, self._holder, client, began)))
+            return bool(settle(self._end(job, lease, client, began)))
         except LeaseLostError as error:
             log.warning("%s", error)
         except UnreadableJobError as error:
             self.bury(lease, error)
         return False
+
+    def _end(
+        self, job: TrustedJob, lease: Lease, client: FencedRedis, began: float | None
+    ) -> _End:
+        return _End(
+            worker=self._horse(client),
+            job=job,
+            lease=lease,
+            holder=self._holder,
+            client=client,
+            began=began,
+        )
 
     def _horse(self, client: Redis) -> _Horse:
         worker = _Horse(
@@ -195,6 +212,7 @@ class _End:
 
     def __init__(
         self,
+        *,
         worker: _Horse,
         job: TrustedJob,
         lease: Lease,
@@ -245,9 +263,7 @@ class _End:
             self._finalize_success(result)
         except LeaseLostError:
             raise
-        except Exception:  # as in rq's perform_job: a raising callback fails the job
-            error = sys.exc_info()[1]
-            assert error is not None
+        except Exception as error:  # noqa: BLE001 - as rq: a raising callback fails it
             self.fail(error)
 
     def stop(self) -> None:
@@ -267,6 +283,8 @@ class _End:
 # rq.Worker and not BaseWorker: Sentry and OpenTelemetry replace methods of that class.
 class _Horse(rq.Worker):
     """RQ's worker as far as the end of a job needs one."""
+
+    queue_class = PatientQueue
 
     def _set_connection(self, connection: Redis) -> Redis:
         return connection  # RQ would have each answer waited for for seven minutes

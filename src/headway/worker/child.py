@@ -34,7 +34,7 @@ from headway.worker.order import Ordering
 from headway.worker.pace import Pace
 from headway.worker.plan import Plan
 from headway.worker.slot import CAPACITY, Slot, State
-from headway.worker.supply import StoreAwayError, Supply
+from headway.worker.supply import Noted, StoreAwayError, Supply
 from headway.worker.trusted_job import job_class_of
 
 if TYPE_CHECKING:
@@ -86,8 +86,10 @@ class Child:
         """Run jobs until there is a reason to leave; return the exit code."""
         app = load_app(self._plan.app)
         self._clock = app.clock
+        os.environ["RQ_WORKER_ID"] = self._start.holder.worker
         self._prepare(app)
         try:
+            self._by_rq.enqueue_ready()  # its predecessor may have been killed
             if self._start.maintain:
                 self._by_rq.maintain()
             self._settle_aftermath(app)
@@ -126,17 +128,17 @@ class Child:
             Ordering(plan.queues, plan.order),
             app.clock,
             default_ttl=plan.rq_options.get("default_result_ttl", 500),
-            finish_parent=lambda noted: self._execute.finish_parent(noted),
+            finish_parent=self._finish_parent,
         )
         self._execute = Execute(
             app,
-            self._client,
-            self._start.holder,
-            self._slot,
-            self._supply,
-            self._by_rq,
-            app.clock,
-            self._alarm,
+            client=self._client,
+            holder=self._start.holder,
+            slot=self._slot,
+            supply=self._supply,
+            by_rq=self._by_rq,
+            clock=app.clock,
+            alarm=self._alarm,
             has_device=self._start.has_device,
         )
         if plan.log_events:
@@ -144,6 +146,9 @@ class Child:
             # RQ would tell the begin and the end of each job a second time.
             logging.getLogger("rq.worker").setLevel(logging.ERROR)
         self._import_tasks(app)
+
+    def _finish_parent(self, noted: Noted) -> None:
+        self._execute.finish_parent(noted)
 
     def _broker(self) -> RedisChildBroker:
         broker = RedisChildBroker(

@@ -26,6 +26,11 @@ class Contact:
         #: The monotonic second since which it has answered without a gap.
         self.since = clock.monotonic()
 
+    @property
+    def is_up(self) -> bool:
+        """Tell whether the store answered when it was asked last."""
+        return self._is_up
+
     def made(self, step: Callable[[], object]) -> bool:
         """Make a step that needs the store; tell whether it was made."""
         now = self._clock.monotonic()

@@ -27,6 +27,8 @@ log = logging.getLogger("headway.worker")
 MAINTENANCE = 600.0
 #: A child that dies sooner than this after its start is not started again at once.
 SHORT_LIFE, LONGEST_PAUSE = 1.0, 5.0
+#: How often it is tried to write what is left to say of a dead child's jobs.
+HELPER_TRIES = 3
 
 
 class Crew:
@@ -49,7 +51,8 @@ class Crew:
         self._address = address
         self._forget = forget
         self._losses: list[Loss] = []
-        self._helpers: set[int] = set()
+        #: By process id: what each began with, and how often that is tried yet.
+        self._helpers: dict[int, tuple[Start, int]] = {}
         office.put_off("maintenance", MAINTENANCE)
 
     @property
@@ -57,7 +60,12 @@ class Crew:
         """Tell whether all have left, and nothing is left to be done for them."""
         if any(member.is_alive or not member.retired for member in self.members):
             return False
-        return not self._losses and not self._helpers
+        return not self._helpers and not any(map(self._must_be_settled, self._losses))
+
+    def _must_be_settled(self, loss: Loss) -> bool:
+        # A worker can leave while the store is away: what it held is recovered by
+        # others. What it had finished they cannot know: that is worth the grace.
+        return self._office.contact.is_up or (loss.count > 0 and not self.is_killed)
 
     @property
     def done(self) -> int:
@@ -90,7 +98,8 @@ class Crew:
                 return
             if pid == 0:
                 return
-            self._helpers.discard(pid)
+            if pid in self._helpers:
+                self._end_helper(pid, status)
             for member in self.members:
                 if member.pid == pid:
                     self._bury(member, os.waitstatus_to_exitcode(status))
@@ -110,7 +119,9 @@ class Crew:
         # A signal that the child alone got is no reason to do without it.
         done = expected and status == DONE and not member.slot.stop_asked
         member.retired = unfit or done or self.is_leaving
-        short = now - member.born < SHORT_LIFE and not expected
+        # What a job does to its child is no reason to wait: jobs have a limit for that.
+        began = member.slot.state is not State.STARTING
+        short = now - member.born < SHORT_LIFE and not expected and not began
         member.short_lives = member.short_lives + 1 if short else 0
         pause = min(LONGEST_PAUSE, 0.1 * 2 ** (member.short_lives - 1)) if short else 0
         member.not_before = now + pause
@@ -156,7 +167,16 @@ class Crew:
             maintain=maintain,
             jobs=0,
         )
-        self._helpers.add(fork(start, Slot(), self._address, self._forget))
+        self._help(start, HELPER_TRIES)
+
+    def _help(self, start: Start, tries: int) -> None:
+        pid = fork(start, Slot(), self._address, self._forget)
+        self._helpers[pid] = (start, tries - 1)
+
+    def _end_helper(self, pid: int, status: int) -> None:
+        start, tries = self._helpers.pop(pid)
+        if status and start.aftermath and tries and not self.is_killed:
+            self._help(start, tries)  # else its jobs wait until their lease is over
 
     def start_missing(self) -> None:
         """Start a child in each place that has none."""

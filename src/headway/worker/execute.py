@@ -9,15 +9,24 @@ whatever else becomes of a job is written by RQ's own code, at once.
 from __future__ import annotations
 
 import json
+import math
+import os
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
+from rq import Retry as RQRetry
 from rq.job import _current_job  # pyright: ignore[reportPrivateUsage] - what rq.get_current_job() asks
 from rq.timeouts import JobTimeoutException
 
 from headway.app import App
 from headway.attempt import Attempt
-from headway.backends.rq_delivery import running_id
+from headway.backends.rq_delivery import (
+    ReturnedRetry,
+    RQTaskTimeoutError,
+    look_for_retry,
+    running_id,
+)
 from headway.clock import Clock
 from headway.delivery import Delivery
 from headway.errors import HeadwayError, UnreadableJobError
@@ -44,12 +53,23 @@ TIMEOUT = 180.0
 SHOWN_AFTER = 0.2
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedAgain:
+    """The task returned RQ's own word for another attempt."""
+
+    retry: RQRetry
+
+
+Ending = Outcome | AskedAgain
+
+
 class Execute:
     """Runs the jobs of one child."""
 
     def __init__(
         self,
         app: App,
+        *,
         client: Redis,
         holder: Holder,
         slot: Slot,
@@ -57,7 +77,6 @@ class Execute:
         by_rq: RQCode,
         clock: Clock,
         alarm: Alarm,
-        *,
         has_device: bool,
     ) -> None:
         self._app = app
@@ -83,6 +102,7 @@ class Execute:
         if not self._slot.begin(index, self._clock.monotonic(), self.deadline(lease)):
             self._slot.drop(index)
             return False
+        os.environ["RQ_JOB_ID"] = lease.job_id  # as RQ does; its horse is born with it
         if self.goes_by_rq(lease):
             succeeded = self.perform_by_rq(lease)
             self._alarm.install()  # RQ's own timeouts leave their own handler
@@ -93,7 +113,7 @@ class Execute:
         self._slot.finish(index, failed=not succeeded)
         return True
 
-    def _outcome(self, lease: Lease) -> Outcome:
+    def _outcome(self, lease: Lease) -> Ending:
         notes = self.notes(lease)
         try:
             delivery = self.deliver(lease, notes)
@@ -107,7 +127,7 @@ class Execute:
         finally:
             notes.close()
 
-    def _conclude(self, lease: Lease, outcome: Outcome, began: float) -> bool:
+    def _conclude(self, lease: Lease, outcome: Ending, began: float) -> bool:
         if isinstance(outcome, Succeeded):
             self.succeed(lease, outcome, began)
             return True
@@ -122,7 +142,7 @@ class Execute:
             seconds = timeout_of(lease)
             if lease.fields:
                 seconds += _time_of_callbacks(lease)
-        except UnreadableJobError:
+        except (UnreadableJobError, ValueError):
             return 0.0  # it will not be run
         return 0.0 if seconds <= 0 else self._clock.monotonic() + seconds
 
@@ -147,6 +167,7 @@ class Execute:
             TaskNotAllowedError: it calls what may not run here.
             UnknownTaskError: it calls what is not there.
         """
+        _whole(lease, "result_ttl", lease.result_ttl)  # now: it is needed at the end
         call = payload.read(lease.job_id, payload.unpacked(lease.job_id, lease.data))
         task = self._task(call.name)
         retry, expires_at = task.options.get("retry"), None
@@ -158,29 +179,37 @@ class Execute:
             queue=lease.queue,
             args=call.args,
             kwargs=call.kwargs,
-            attempt=int(lease.retried or 0) + 1,
+            attempt=_whole(lease, "number_of_retries", lease.retried) + 1,
             retry=retry,
             expires_at=expires_at,
             save_progress=notes.save_progress,
             save_log=notes.save_log,
             timeouts=(JobTimeoutException,),
+            timeout_error=RQTaskTimeoutError,
+            interrupts=(ReturnedRetry,),
+            inspect=look_for_retry,
         )
 
-    def attempted(self, lease: Lease, delivery: Delivery) -> Outcome:
+    def attempted(self, lease: Lease, delivery: Delivery) -> Ending:
         """Run it here, in this thread."""
         current = _current_job.set(UnreadJob(lease.job_id, self._client))
         running = running_id.set(lease.job_id)
         try:
             return self._attempt.run(delivery)
+        except ReturnedRetry as word:
+            return AskedAgain(retry=word.retry)
         finally:
             running_id.reset(running)
             _current_job.reset(current)
 
-    async def attempted_async(self, lease: Lease, delivery: Delivery) -> Outcome:
+    async def attempted_async(self, lease: Lease, delivery: Delivery) -> Ending:
         """Run it on the loop; the context is this asyncio task's own."""
         _current_job.set(UnreadJob(lease.job_id, self._client))
         running_id.set(lease.job_id)
-        return await self._attempt.run_async(delivery)
+        try:
+            return await self._attempt.run_async(delivery)
+        except ReturnedRetry as word:
+            return AskedAgain(retry=word.retry)
 
     def broken_off(
         self, delivery: Delivery, error: BaseException, elapsed: timedelta
@@ -198,7 +227,7 @@ class Execute:
             self._supply.flush()
             self._unlock(lease)
 
-    def end_by_rq(self, lease: Lease, outcome: Outcome, began: float) -> None:
+    def end_by_rq(self, lease: Lease, outcome: Ending, began: float) -> None:
         """Write any other outcome, now."""
         match outcome:
             case Succeeded():
@@ -208,6 +237,9 @@ class Execute:
             case Failed(error=error):
                 self._by_rq.fail(lease, error, began)
                 self._unlock(lease)
+            case AskedAgain(retry=retry):
+                self._by_rq.succeed(lease, retry, began)
+                return
             case _:
                 assert_never(outcome)
         self._look_for_poison(error)
@@ -249,11 +281,27 @@ def timeout_of(lease: Lease) -> float:
         UnreadableJobError: what is stored is no number.
     """
     try:
-        return float(lease.timeout) if lease.timeout else TIMEOUT
+        seconds = float(lease.timeout) if lease.timeout else TIMEOUT
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise _unreadable(lease, "timeout", lease.timeout, "seconds")
+    return seconds
+
+
+def _whole(lease: Lease, field: str, written: bytes) -> int:
+    try:
+        return int(written or 0)
     except ValueError as error:
-        raise UnreadableJobError(
-            f"job {lease.job_id}: its timeout is {lease.timeout!r}, expected seconds"
-        ) from error
+        raise _unreadable(lease, field, written, "a whole number") from error
+
+
+def _unreadable(
+    lease: Lease, field: str, written: object, wanted: str
+) -> UnreadableJobError:
+    return UnreadableJobError(
+        f"job {lease.job_id}: its {field} is {written!r}, expected {wanted}"
+    )
 
 
 def _time_of_callbacks(lease: Lease) -> int:
@@ -264,8 +312,12 @@ def _time_of_callbacks(lease: Lease) -> int:
 
 def _extras(lease: Lease, retry: Retry | None) -> tuple[Retry | None, datetime | None]:
     extras = job_hash.extras_of(job_hash.json_object(lease.meta))
-    if "retry" in extras:
-        wire = extras["retry"]
-        retry = Retry.from_wire(wire) if wire else None
-    expires_at = extras.get("expires_at")
-    return retry, datetime.fromisoformat(expires_at) if expires_at else None
+    try:
+        if "retry" in extras:
+            wire = extras["retry"]
+            retry = Retry.from_wire(wire) if wire else None
+        expires_at = extras.get("expires_at")
+        return retry, datetime.fromisoformat(expires_at) if expires_at else None
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        wanted = "a rule and a time as Headway writes them"
+        raise _unreadable(lease, "meta", lease.meta, wanted) from error

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from headway.clock import Clock
 from headway.lease import Holder
+from headway.wire.broker import successes
 from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker.aftermath import Aftermath
 from headway.worker.member import Doom, Member
@@ -48,9 +49,8 @@ class Loss:
 def loss_of(member: Member, status: int, *, asked: bool) -> Loss:
     """Return what is lost with a child, by the status that the system reports."""
     notes, count = member.slot.notes()
-    assert member.holder is not None
     return Loss(
-        holder=member.holder,
+        holder=member.life,
         notes=notes,
         count=count,
         table=tuple(member.slot.table()),
@@ -75,9 +75,10 @@ def settle(
     loss: Loss, broker: RedisSupervisorBroker, clock: Clock
 ) -> Sequence[Aftermath]:
     """See to the jobs of a child that is gone; return what needs the application."""
-    if loss.count:
-        broker.acknowledge(loss.holder, loss.notes, loss.count)
     aftermath = _aftermath(loss, broker, clock)
+    if loss.count:
+        parents = broker.acknowledge(loss.holder, loss.notes, loss.count)
+        aftermath += _successes(loss, parents)
     kept = [each.ordinal for each in aftermath]
     for orphan in broker.recover(
         loss.holder,
@@ -99,6 +100,23 @@ def settle(
                 orphan.crashes,
             )
     return aftermath
+
+
+def _successes(loss: Loss, parents: Sequence[str]) -> list[Aftermath]:
+    """Return the jobs that have ended well, and that others wait for."""
+    return [
+        Aftermath(
+            job_id=success.job_id,
+            ordinal=success.ordinal,
+            queue=success.queue,
+            holder=loss.holder,
+            began=success.began,
+            why="succeeded",
+            value=success.value,
+        )
+        for success in successes(loss.notes)
+        if success.job_id in parents
+    ]
 
 
 def _aftermath(

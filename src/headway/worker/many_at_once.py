@@ -8,6 +8,7 @@ lease, a place in the slot and a timeout of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import importlib
 import inspect
@@ -19,14 +20,15 @@ from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from redis.exceptions import RedisError
 from rq.timeouts import JobTimeoutException
 
 from headway.clock import Clock
 from headway.delivery import Delivery
 from headway.errors import HeadwayError, TaskTimeoutError
 from headway.lease import Lease
-from headway.outcome import Failed, Outcome, Succeeded
-from headway.worker.execute import Execute, timeout_of
+from headway.outcome import Failed, Succeeded
+from headway.worker.execute import Ending, Execute, timeout_of
 from headway.worker.notes import Notes
 from headway.worker.slot import CAPACITY, Slot, State
 from headway.worker.supply import Supply
@@ -39,6 +41,8 @@ GATHER = 0.001
 FEW = 8
 #: Jobs shorter than this are fetched ahead, one for each lane, in seconds.
 SHORT = 0.02
+#: Who has not heeded that it is to end is told again after that, in seconds.
+AGAIN = 0.5
 
 
 class Stopped(BaseException):
@@ -56,11 +60,17 @@ class Running:
     delivery: Delivery | None = None
     began: float = 0.0
     began_monotonic: float = 0.0
-    outcome: Outcome | None = None
+    outcome: Ending | None = None
     by_rq: bool = False
     succeeded: bool = False
     revoked: bool = False
     stopped: bool = False
+    #: What it was prevented by from being ended as it should.
+    error: BaseException | None = None
+    #: How long it may run; none or less for ever.
+    seconds: float = 0.0
+    #: When it was last told to end; monotonic seconds.
+    told_at: float = 0.0
     thread: int = 0
     task: asyncio.Task[None] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -108,6 +118,11 @@ class ManyAtOnce:
         """Tell whether nothing runs or waits here."""
         return not self._jobs
 
+    @property
+    def count(self) -> int:
+        """Return how many jobs run or wait here."""
+        return len(self._jobs)
+
     def start(self) -> None:
         """Start the threads and the loop."""
         for number in range(self._threads):
@@ -119,12 +134,13 @@ class ManyAtOnce:
                 target=self._loop.run_forever, name="headway-loop", daemon=True
             ).start()
 
-    def turn(self, wanted: int | None) -> None:
-        """Take jobs for free lanes and see to those that have ended.
+    def turn(self, wanted: int) -> None:
+        """Take jobs for free lanes, so many at most, and see to those that have ended.
 
-        `wanted` caps how many are taken; None is as many as there are lanes.
+        Raises:
+            Exception: the outcome of a job could not be written.
         """
-        room = self._room() if wanted is None else min(self._room(), wanted)
+        room = min(self._room(), wanted, len(self._free))
         if room <= 0 or (self._waiter.is_listening and not self._supply.has_notes):
             self._supply.flush()
         else:
@@ -176,8 +192,8 @@ class ManyAtOnce:
             running.notes = self._execute.notes(lease)
             try:
                 running.delivery = self._execute.deliver(lease, running.notes)
-                running.delivery.interrupts = (Stopped,)
-                timeout_of(lease)
+                running.delivery.interrupts += (Stopped,)
+                running.seconds = timeout_of(lease)
             except HeadwayError as error:
                 running.outcome = Failed(error=error)
         if running.is_async and self._loop is not None and running.outcome is None:
@@ -193,11 +209,22 @@ class ManyAtOnce:
         while True:
             running = self._for_threads.get()
             try:
-                self._run_here(running)
-            except (JobTimeoutException, Stopped):
-                pass  # it came when the job was over already
+                self._run_undisturbed(running)
+                self._settle(running)
+            except Exception as error:  # noqa: BLE001 - raised again by the main thread
+                running.error = error
             finally:
                 self._ended.put(running)
+
+    def _run_undisturbed(self, running: Running) -> None:
+        """Run a job; nothing is raised into this thread any more when it returns."""
+        try:
+            try:
+                self._run_here(running)
+            finally:
+                _close(running)
+        except (JobTimeoutException, Stopped):  # as the job was over already
+            _close(running)
 
     def _run_here(self, running: Running) -> None:
         if not self._marked(running):
@@ -212,12 +239,8 @@ class ManyAtOnce:
                 )
         except Stopped:
             running.stopped = True
-        except JobTimeoutException as error:
+        except BaseException as error:  # noqa: BLE001 - a lane outlives any job
             running.outcome = Failed(error=error)
-        finally:
-            with running.lock:
-                running.thread = 0
-        self._settle(running)
 
     def _begin_on_loop(self, running: Running) -> None:
         assert self._loop is not None
@@ -232,13 +255,15 @@ class ManyAtOnce:
                     await asyncio.to_thread(self._settle, running)
                 elif running.notes is not None:
                     running.notes.close()
+        except Exception as error:  # noqa: BLE001 - raised again by the main thread
+            running.error = error
         finally:
             self._ended.put(running)
 
     async def _attempted(self, running: Running) -> None:
         delivery, lease = running.delivery, running.lease
         assert delivery is not None
-        seconds = timeout_of(lease)
+        seconds = running.seconds
         try:
             async with asyncio.timeout(seconds if seconds > 0 else None):
                 running.outcome = await self._execute.attempted_async(lease, delivery)
@@ -253,6 +278,8 @@ class ManyAtOnce:
             )
         except asyncio.CancelledError:
             running.stopped = True
+        except (KeyboardInterrupt, GeneratorExit) as error:  # would end the loop
+            running.outcome = Failed(error=error)
 
     def _marked(self, running: Running) -> bool:
         """Mark a job as begun; tell whether it is still ours to run."""
@@ -268,6 +295,8 @@ class ManyAtOnce:
         """Write an outcome that only RQ's own code can, in whichever thread this is."""
         if running.notes is not None:
             running.notes.close()
+        if running.revoked:
+            return
         if running.stopped:
             self._execute.stop(running.lease, running.began)
         elif running.outcome is not None and _ends_by_rq(running.outcome):
@@ -297,7 +326,12 @@ class ManyAtOnce:
             self._on_loop -= 1
         else:
             self._in_threads -= 1
-        if not running.revoked:
+        if running.error is not None:
+            raise running.error
+        if running.revoked:
+            self._slot.drop(running.index)
+            self._supply.release([running.lease])
+        else:
             self._conclude(running)
         self._supply.forget(running.lease)
         self._leave(running)
@@ -321,11 +355,15 @@ class ManyAtOnce:
         now = self._clock.monotonic()
         cancelled = self._slot.cancelled() if self._jobs else ()
         for running in list(self._jobs):
+            if now - running.told_at < AGAIN:
+                continue
             if running.index in cancelled:
+                running.told_at = now
                 self._break_off(running, Stopped)
             elif running.thread and not running.by_rq:
-                seconds = timeout_of(running.lease)
+                seconds = running.seconds
                 if 0 < seconds < now - running.began_monotonic:
+                    running.told_at = now
                     self._break_off(running, _timeout(seconds))
 
     def _break_off(self, running: Running, error: type[BaseException]) -> None:
@@ -372,12 +410,21 @@ class _Waiter:
     def _run(self) -> None:
         while True:
             self._asked.wait()
-            self._listen(1.0)
+            with contextlib.suppress(RedisError):  # the main thread meets it, and waits
+                self._listen(1.0)
             self._asked.clear()
             self._ended.put(None)
 
 
-def _ends_by_rq(outcome: Outcome | None) -> bool:
+def _close(running: Running) -> None:
+    """Let nothing more be raised into the thread of a job, not even what was before."""
+    with running.lock:
+        thread, running.thread = running.thread, 0
+        if thread:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
+
+
+def _ends_by_rq(outcome: Ending | None) -> bool:
     return outcome is not None and not isinstance(outcome, Succeeded)
 
 

@@ -66,6 +66,17 @@ class Member:
     shown: set[int] = field(default_factory=set[int])
 
     @property
+    def life(self) -> Holder:
+        """Return the holder of the leases of its present life, or of its last.
+
+        Raises:
+            RuntimeError: it has had none.
+        """
+        if self.holder is None:
+            raise RuntimeError(f"{self.worker} has not been started yet")
+        return self.holder
+
+    @property
     def is_alive(self) -> bool:
         """Tell whether it has a process."""
         return self.pid > 0
@@ -106,7 +117,7 @@ def fork(start: Start, slot: Slot, address: Address, forget: Callable[[], None])
         return pid
     signal.set_wakeup_fd(-1)
     forget()
-    leave(begin, start, address, slot, parent)
+    return leave(begin, start, address, slot, parent)
 
 
 def spawn(

@@ -7,9 +7,12 @@ later ones twice a second, and the last of them always.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
 
 from headway.clock import Clock
 from headway.job import LOG_LINES, Progress
@@ -19,6 +22,8 @@ from headway.wire.scripts import Script
 
 if TYPE_CHECKING:
     from redis import Redis
+
+log = logging.getLogger("headway.worker")
 
 #: Seconds between two saves.
 EVERY = 0.5
@@ -34,7 +39,7 @@ class Notes:
         self._holder = holder
         self._lease = lease
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock, self._saving = threading.Lock(), threading.Lock()
         self._unsaved: dict[str, Any] = {}
         self._lines: list[str] = []
         self._saved_at: float | None = None
@@ -56,6 +61,7 @@ class Notes:
         """Save what is not saved; nothing is said after that."""
         if self._later is not None:
             self._later.cancel()
+            self._later.join()  # it may be saving; there is to be no note after the end
         if self._unsaved or self._lines:
             self._save()
 
@@ -70,10 +76,17 @@ class Notes:
             self._later.start()
 
     def _save(self) -> None:
-        with self._lock:
-            self._saved_at = self._clock.monotonic()
-            unsaved, self._unsaved = self._unsaved, {}
-            lines, self._lines = self._lines, []
+        with self._saving:  # one reads and writes at a time, or lines were lost
+            with self._lock:
+                self._saved_at = self._clock.monotonic()
+                unsaved, self._unsaved = self._unsaved, {}
+                lines, self._lines = self._lines, []
+            try:
+                self._write(unsaved, lines)
+            except RedisError as error:  # no reason for the job to fail
+                log.warning("job %s: a note is lost: %s", self._lease.job_id, error)
+
+    def _write(self, unsaved: dict[str, Any], lines: list[str]) -> None:
         job_key = keys.job(self._lease.job_id)
         meta = job_hash.json_object(self._client.hget(job_key, "meta"))
         extras: dict[str, Any] = {**job_hash.extras_of(meta), **unsaved}

@@ -8,12 +8,14 @@ used. Under them a worker is one child with one record, of the name that was giv
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
 from redis import Redis
+from rq.logutils import setup_loghandlers
 from rq.queue import Queue as RQQueue
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
@@ -58,31 +60,32 @@ class Worker(BaseWorker):
         client = _client(connection, queues, self._settings)
         super().__init__(served, name=name, connection=client, **options)
 
-    def work(
-        self,
-        burst: bool = False,
-        logging_level: str | None = None,
-        date_format: str | None = None,
-        log_format: str | None = None,
-        max_jobs: int | None = None,
-        max_idle_time: int | None = None,
-        with_scheduler: bool = False,
-        dequeue_strategy: Any = "default",
-    ) -> bool:
+    def work(self, *args: Any, **options: Any) -> bool:  # noqa: ANN401 - as RQ has it
         """Serve until told to stop, or done; tell whether any job was run."""
-        idle = timedelta(seconds=max_idle_time) if max_idle_time is not None else None
-        limits = replace(self.plan.limits, burst=burst, jobs=max_jobs, idle=idle)
-        order = cast("Order", getattr(dequeue_strategy, "value", dequeue_strategy))
-        plan = replace(self.plan, name=self.name, limits=limits, order=order)
+        told = inspect.signature(BaseWorker.work).bind(self, *args, **options)
+        told.apply_defaults()
+        asked = told.arguments
+        for name in ("rq.worker", "rq.job", "headway"):
+            setup_loghandlers(
+                asked["logging_level"], asked["date_format"], asked["log_format"], name
+            )
+        idle = asked["max_idle_time"]
+        limits = replace(
+            self.plan.limits,
+            burst=asked["burst"],
+            jobs=asked["max_jobs"],
+            idle=None if idle is None else timedelta(seconds=idle),
+        )
+        strategy = asked["dequeue_strategy"]
+        order = cast("Order", getattr(strategy, "value", strategy))
         return serve(
-            plan,
+            replace(self.plan, name=self.name, limits=limits, order=order),
             self.declared,
             self.connection,
             settings=self._settings,
             children=self._settings.children or 1,
             most_devices=self._settings.children or 1,
-            record_ttl=self.worker_ttl + 60,
-            with_scheduler=with_scheduler,
+            with_scheduler=asked["with_scheduler"],
         )
 
     def _set_connection(self, connection: Redis) -> Redis:

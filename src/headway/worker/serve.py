@@ -38,7 +38,6 @@ def serve(
     *,
     settings: Settings,
     children: int,
-    record_ttl: int,
     with_scheduler: bool,
     gpu_share: float = 1.0,
     most_devices: int | None = None,
@@ -71,7 +70,7 @@ def serve(
         members = _members(plan, queues, children, claimed)
         crew = Crew(office, members, address, pool.close_inherited)
         promote_all = _promoter(own, names) if with_scheduler else None
-        upkeep = Upkeep(office, members, record_ttl=record_ttl, promote=promote_all)
+        upkeep = Upkeep(office, members, promote=promote_all)
         return Supervisor(office, crew, upkeep, grace=settings.grace).run()
 
 

@@ -48,6 +48,7 @@ class Supervisor:
             SystemExit: no child can begin; it has said why.
         """
         self._upkeep.begin()
+        self._say_what_it_serves()
         try:
             with self._signals:
                 while not self._crew.is_gone:
@@ -60,6 +61,11 @@ class Supervisor:
         if self._crew.is_unfit:
             raise SystemExit(1)
         return self._crew.done > 0
+
+    def _say_what_it_serves(self) -> None:
+        names = ", ".join(queue.name for queue in self._office.plan.queues)
+        children = len(self._crew.members)
+        log.info("Listening on %s; children: %d", names, children)
 
     def stop(self) -> None:
         """Let running jobs end within the grace; end them now when it is repeated."""

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from headway.clock import Clock
 from headway.lease import Lease, Served, Turn
-from headway.wire.broker import RedisChildBroker, success
+from headway.wire.broker import RedisChildBroker
 from headway.worker.order import Ordering
 from headway.worker.slot import Slot
 
@@ -81,7 +81,7 @@ class Supply:
     ) -> None:
         """Note that a job succeeded; `flush` or the next `take` writes it."""
         ttl = int(lease.result_ttl) if lease.result_ttl else self._default_ttl
-        packed = success(
+        packed = self._broker.success(
             lease, ttl=ttl, value=value, began=began, ended=ended, shown=shown
         )
         noted = Noted(lease, value, began, ended)
@@ -145,9 +145,9 @@ class Supply:
         if count:
             settled = self._slot.settled
             self._noted = {}
-            self._slot.clear_notes()
             self._tell_lost(turn, dict(list(noted.items())[settled:]))
             self._finish_parents(turn, noted)
+            self._slot.clear_notes()  # now nothing of them is left for a supervisor
         return turn
 
     def _patiently(

@@ -11,6 +11,7 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 
 from headway.app import App
 from headway.errors import UnreadableJobError
+from headway.wire import job_hash
 from headway.worker import payload
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class TrustedJob(RQJob):
             raise UnreadableJobError(
                 f"job {job_id}: a field of its hash is not what RQ writes: {error}"
             ) from error
+        if not pickled:  # RQ keeps, as bytes, what it cannot read: it is for nobody
+            job.meta = job_hash.json_object(fields.get(b"meta"))
         return job
 
     @property
@@ -61,7 +64,11 @@ class TrustedJob(RQJob):
             return cast(
                 "Callable[..., Any]", getattr(self.instance, str(self.func_name))
             )
-        task = self.app.registry.resolve(str(self.func_name))
+        name = str(self.func_name)
+        task = self.app.registry.resolve(name)
+        # A pickled call has its own types already, and its result keeps them.
+        if self.serializer is DefaultSerializer and self.app.registry.is_plain(name):
+            return task.function
         return cast("Callable[..., Any]", task)
 
     @property

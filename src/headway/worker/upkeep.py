@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from headway.errors import ConfigurationError
 from headway.worker import watch
 from headway.worker.member import Member
 from headway.worker.office import Office
@@ -21,6 +22,9 @@ NUDGE = 0.08
 PROMOTE = 1.0
 #: How often RQ's records are kept alive, in seconds.
 BEAT = 10.0
+#: For how long such a record outlives a worker that is lost, in seconds; as rq's own
+#: while it runs a job. Its name is taken for so long.
+RECORD_TTL = 90
 #: How often RQ's records say what each child does, in seconds.
 STATE = 1.0
 
@@ -33,7 +37,6 @@ class Upkeep:
         office: Office,
         members: Sequence[Member],
         *,
-        record_ttl: int,
         promote: Callable[[], object] | None,
     ) -> None:
         self._office = office
@@ -41,7 +44,7 @@ class Upkeep:
         self._promote = promote
         self._records = {
             member.worker: Record(
-                office.client, member.worker, member.queues, record_ttl
+                office.client, member.worker, member.queues, RECORD_TTL
             )
             for member in members
         }
@@ -52,8 +55,15 @@ class Upkeep:
         Raises:
             ConfigurationError: a worker of that name is alive.
         """
+        born: list[Record] = []
         for record in self._records.values():
-            record.be_born(self._office.seconds)
+            try:
+                record.be_born(self._office.seconds)
+            except ConfigurationError:
+                for each in born:  # no record of a worker that never was
+                    each.die(self._office.seconds)
+                raise
+            born.append(record)
         if self._promote is not None:
             self._office.contact.made(self._promote)
 
@@ -63,8 +73,9 @@ class Upkeep:
             self._office.contact.made(partial(record.die, self._office.seconds))
 
     def announce_stop(self) -> None:
-        """Write that they were asked to stop."""
-        for record in self._records.values():
+        """Write of those that run a job that they were asked to stop, as RQ does."""
+        busy = {m.worker for m in self._members if watch.running(m)}
+        for record in (self._records[worker] for worker in busy):
             step = partial(record.request_shutdown, self._office.seconds)
             self._office.contact.made(step)
 

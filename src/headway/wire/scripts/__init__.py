@@ -71,6 +71,16 @@ class Scripts:
         return Script("requeue")
 
     @cached_property
+    def delete(self) -> Script:
+        """Forget a job that nobody runs."""
+        return Script("delete")
+
+    @cached_property
+    def nudge(self) -> Script:
+        """Wake an idle worker of a queue that has jobs."""
+        return Script("nudge")
+
+    @cached_property
     def unlock(self) -> Script:
         """Give a unique key back."""
         return Script("unlock")

@@ -70,9 +70,10 @@ table.sort(jobs, function(one, other) return one.ordinal > other.ordinal end)
 local function give_back(job)
   local key, fate, crashes = ARGV[10] .. job.id, 'gone', 0
   drop_execution(job.id, job.ordinal, job.queue)
-  if redis.call('HGET', key, 'status') == 'started' then
+  if redis.pcall('HGET', key, 'status') == 'started' then
     if all or begun[tostring(job.ordinal)] then
-      crashes = redis.call('HINCRBY', key, 'headway_crashes', 1)
+      crashes = (tonumber(redis.call('HGET', key, 'headway_crashes') or 0) or 0) + 1
+      redis.call('HSET', key, 'headway_crashes', crashes)
     end
     if crashes >= tonumber(ARGV[3]) then
       fail(key, job.id, job.queue)

@@ -14,7 +14,7 @@ for a = #ARGV - 1, 4, -2 do
   local ordinal, queue = string.match(redis.call('HGET', KEYS[1], id) or '', '^(%d+):(.*)$')
   if ordinal == ARGV[a + 1] then
     redis.call('HDEL', KEYS[1], id)
-    if redis.call('HGET', key, 'status') == 'started' then
+    if redis.pcall('HGET', key, 'status') == 'started' then
       redis.call('HSET', key, 'status', 'queued', 'worker_name', '')
       redis.call('LPUSH', ARGV[2] .. queue, id)
       if redis.call('LLEN', ARGV[3] .. queue) == 0 then

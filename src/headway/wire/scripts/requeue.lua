@@ -10,14 +10,19 @@
 -- ARGV[2]  the time as RQ writes it, for enqueued_at
 -- ARGV[3]  new meta of the job; "" leaves it
 --
--- Returns "done", or the status of a job that cannot be requeued ("" for no job).
+-- Returns "done", "limited" for a job that only rq's own code can requeue (rate limits;
+-- it is left as it was), or the status of one that cannot be ("" for no job).
 
-local status = redis.call('HGET', KEYS[1], 'status')
+local status, limit = unpack(redis.call('HMGET', KEYS[1], 'status', 'rate_limit_key'))
+if limit and limit ~= '' then
+  return 'limited'
+end
 local ended = redis.call('ZREM', KEYS[3], ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1])
 if not status or ended == 0 then
   return status or ''
 end
-redis.call('HDEL', KEYS[1], 'number_of_retries', 'exc_info', 'worker_name')
+redis.call('HDEL', KEYS[1], 'number_of_retries', 'exc_info', 'worker_name',
+  'headway_crashes', 'headway_delivery')
 redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[2],
   'started_at', '', 'ended_at', '')
 if ARGV[3] ~= '' then

@@ -21,9 +21,10 @@
 -- ARGV[9 + 2q]  how many of its jobs at most
 --
 -- Returns "suspended", or the name of the queue (nil where all are empty), then for
--- each job: id, ordinal, delivery, data, timeout, result_ttl, meta, number_of_retries, and
--- all its fields where only RQ's own code knows what to do with them (else none).
+-- each job, numbered from ARGV[4] on: id, delivery, data, timeout, result_ttl, meta,
+-- number_of_retries, and where only RQ's own code can run it, all its fields.
 
+local call, pcall = redis.call, redis.pcall
 local UNUSUAL = { 'success_callback_name', 'failure_callback_name',
   'stopped_callback_name', 'retries_left', 'repeats_left', 'rate_limit_key',
   'webhooks' }
@@ -40,54 +41,56 @@ end
 
 -- A job that has ended a worker before is run alone, so that it can cost only itself.
 local function is_suspect(fields)
-  return fields[5] and tonumber(fields[5]) > 0
+  return (tonumber(fields[5] or 0) or 0) > 0
 end
 
 local function share_of(waiting, workers_key, limit)
-  local fair = math.ceil(waiting / math.max(1, redis.call('SCARD', workers_key)))
+  local fair = math.ceil(waiting / math.max(1, call('SCARD', workers_key)))
   return math.min(wanted, limit, fair)
 end
 
 local function take(list, name, count, jobs, leased)
-  for _, id in ipairs(redis.call('LPOP', list, count) or {}) do
+  for _, id in ipairs(call('LPOP', list, count) or {}) do
     local key = ARGV[7] .. id
-    local fields = redis.pcall('HMGET', key, 'data', 'timeout', 'result_ttl', 'meta',
+    local fields = pcall('HMGET', key, 'data', 'timeout', 'result_ttl', 'meta',
       'headway_crashes', 'number_of_retries', 'headway_delivery', 'ttl',
       unpack(UNUSUAL))
     if fields.err then
-      redis.call('RPUSH', KEYS[5], id)
-    elseif fields[1] or redis.call('EXISTS', key) == 1 then
+      call('RPUSH', KEYS[5], id)
+    elseif fields[1] or call('EXISTS', key) == 1 then
       if jobs.alone or (#jobs > 0 and is_suspect(fields)) then
         jobs.back = jobs.back or {}
         table.insert(jobs.back, 1, id)
         jobs.alone = true
       else
         jobs.alone = is_suspect(fields)
-        local ordinal = ARGV[4] + #jobs
         local delivery = (tonumber(fields[7] or 0) or 0) + 1
-        redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[5],
-          'last_heartbeat', ARGV[5], 'worker_name', ARGV[6], 'headway_delivery', delivery)
+        call('HSET', key, 'status', 'started', 'started_at', ARGV[5], 'last_heartbeat',
+          ARGV[5], 'worker_name', ARGV[6], 'headway_delivery', delivery)
         if fields[8] then
-          redis.call('PERSIST', key) -- it was to be forgotten had nobody begun it
+          call('PERSIST', key) -- it was to be forgotten had nobody begun it
         end
         leased[#leased + 1] = id
-        leased[#leased + 1] = ordinal .. ':' .. name
-        jobs[#jobs + 1] = { id, ordinal, delivery, fields[1] or '', fields[2] or '',
-          fields[3] or '', fields[4] or '', fields[6] or '',
-          is_unusual(fields) and redis.call('HGETALL', key) or {} }
+        leased[#leased + 1] = ARGV[4] + #jobs .. ':' .. name
+        local job = { id, delivery, fields[1] or '', fields[2] or '', fields[3] or '',
+          fields[4] or '', fields[6] or '' }
+        if is_unusual(fields) then
+          job[8] = call('HGETALL', key)
+        end
+        jobs[#jobs + 1] = job
       end
     end
   end
   if jobs.back then
-    redis.call('LPUSH', list, unpack(jobs.back))
+    call('LPUSH', list, unpack(jobs.back))
   end
 end
 
-if redis.call('EXISTS', KEYS[3]) == 1 then
+if call('EXISTS', KEYS[3]) == 1 then
   return 'suspended'
 end
 local paused = {}
-for _, name in ipairs(redis.call('SMEMBERS', KEYS[4])) do
+for _, name in ipairs(call('SMEMBERS', KEYS[4])) do
   paused[name] = true
 end
 
@@ -96,15 +99,15 @@ local queues = (#KEYS - 5) / 3
 for q = 0, queues - 1 do
   local list, wake, workers = KEYS[6 + 3 * q], KEYS[7 + 3 * q], KEYS[8 + 3 * q]
   local name, limit = ARGV[8 + 2 * q], tonumber(ARGV[9 + 2 * q])
-  local waiting = paused[name] and 0 or redis.call('LLEN', list)
+  local waiting = paused[name] and 0 or call('LLEN', list)
   while waiting > 0 and #jobs == 0 do -- ids whose job is gone are passed over
     take(list, name, share_of(waiting, workers, limit), jobs, leased)
-    waiting = redis.call('LLEN', list)
+    waiting = call('LLEN', list)
   end
   if waiting == 0 then
-    redis.call('DEL', wake)
-  elseif redis.call('LLEN', wake) == 0 then
-    redis.call('RPUSH', wake, 1) -- the next idle worker's turn
+    call('DEL', wake)
+  elseif call('LLEN', wake) == 0 then
+    call('RPUSH', wake, 1) -- the next idle worker's turn
   end
   if #jobs > 0 then
     found = name
@@ -114,7 +117,7 @@ end
 if #jobs == 0 then
   return {}
 end
-local time = redis.call('TIME')
-redis.call('HSET', KEYS[1], unpack(leased))
-redis.call('ZADD', KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2], ARGV[1])
+local time = call('TIME')
+call('HSET', KEYS[1], unpack(leased))
+call('ZADD', KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2], ARGV[1])
 return { found, unpack(jobs) }

@@ -1,0 +1,1 @@
+"""What is done to a worker so that it may lose jobs, and what came of it."""

@@ -1,0 +1,1 @@
+"""One file per contestant, read in its own environment only."""

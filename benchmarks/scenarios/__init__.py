@@ -1,0 +1,1 @@
+"""One file per scenario; each has `run(options) -> Report`."""

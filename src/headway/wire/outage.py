@@ -1,0 +1,76 @@
+"""What a caller hears when Redis is away, or refuses: one error, whoever asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from headway.errors import StoreError
+from headway.wire.server import CLUSTER_ERRORS, IN_A_CLUSTER
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Asker:
+    """Whoever asks Redis through a client, which is made when it is first needed."""
+
+    def __init__(self, connect: Callable[[], Redis]) -> None:
+        self._connect = connect
+
+    @cached_property
+    def client(self) -> Redis:
+        """The client."""
+        return self._connect()
+
+
+A = TypeVar("A", bound=Asker)
+
+
+def explained(
+    ask: Callable[Concatenate[A, P], R],
+) -> Callable[Concatenate[A, P], R]:
+    """Make a method raise `StoreError` for whatever Redis does not do."""
+
+    @wraps(ask)
+    def asked(asker: A, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return ask(asker, *args, **kwargs)
+        except RedisError as error:
+            raise store_error(asker.client, error) from error
+
+    return asked
+
+
+def store_error(client: Redis, error: RedisError) -> StoreError:
+    """Say which Redis does not do as asked, why, and what can be done."""
+    where, why = f"Redis at {address(client)}", str(error).rstrip(".")
+    match error:
+        case AuthenticationError():
+            return StoreError(f"{where} refuses the sign-in: {why}: correct REDIS_URL")
+        case RedisConnectionError() | RedisTimeoutError():
+            return StoreError(
+                f"{where} does not answer: {why}. Start it, or name another in "
+                "REDIS_URL; its jobs are where they were"
+            )
+        case _ if isinstance(error, CLUSTER_ERRORS):
+            return StoreError(f"{where}: {IN_A_CLUSTER}")
+        case _:
+            return StoreError(
+                f"{where} refuses what it was asked: {why}; its log may say more"
+            )
+
+
+def address(client: Redis) -> str:
+    """Return where a client's Redis is, without user and password."""
+    given = client.get_connection_kwargs()
+    place = given.get("path") or f"{given.get('host')}:{given.get('port', 6379)}"
+    return f"{place}/{given.get('db') or 0}"

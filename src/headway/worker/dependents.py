@@ -1,0 +1,46 @@
+"""The jobs that an ended job lets go, enqueued for certain.
+
+RQ enqueues them after its own transaction, and watches the registry of all that are
+let go: when another worker takes any job out of it meanwhile, RQ leaves its own for the
+next maintenance, in ten minutes. Workers as busy as ours meet there all the time, so
+here it is asked again as long as others are at it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rq.job import Job
+from rq.queue import Queue
+from rq.registry import ReadyJobRegistry
+
+#: One of those who meet always succeeds, so this is for so many at once.
+_TRIES = 100
+
+
+class PatientQueue(Queue):
+    """RQ's queue, with a registry of jobs let go that does not give up."""
+
+    @property
+    def ready_job_registry(self) -> PatientRegistry:
+        """Return the jobs that are let go and not enqueued yet."""
+        return PatientRegistry(
+            queue=self, job_class=self.job_class, serializer=self.serializer
+        )
+
+
+class PatientRegistry(ReadyJobRegistry):
+    """RQ's registry of jobs that are let go."""
+
+    def enqueue_jobs(self, job_ids: list[str]) -> list[Job]:
+        """Enqueue jobs, again where others were in the way."""
+        enqueued: list[Job] = []
+        left, before = job_ids, None
+        for _ in range(_TRIES):
+            enqueued += super().enqueue_jobs(left)
+            there: Any = self.connection.zrange(self.key, 0, -1)  # redis-py has a union
+            left = [job_id for job_id in left if job_id.encode() in there]
+            if not left or there == before:  # nobody was in the way: it cannot be done
+                break
+            before = there
+        return enqueued

@@ -1,0 +1,219 @@
+"""Tasks that tell in a file what they do, and some that do the worst."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from worker_app import app
+
+from headway import Retry, current_job, fixed, injected
+
+task = app.task
+FOLDER = Path(os.environ["WORKER_FOLDER"])
+AT_ONCE = fixed(timedelta(0))
+ONE_SECOND = timedelta(seconds=1)
+
+
+def mark(line: str) -> None:
+    with (FOLDER / "marks").open("a") as file:
+        file.write(f"{line}\n")
+
+
+def is_open(gate: str) -> bool:
+    return (FOLDER / f"gate-{gate}").exists()
+
+
+@task
+def short(word: str) -> str:
+    mark(f"run {word}")
+    return word
+
+
+@task
+def empty(number: int) -> int:
+    return number
+
+
+@task
+def where() -> int:
+    return os.getpid()
+
+
+@task
+def started_at() -> float:
+    return time.time()
+
+
+@task
+def held(gate: str) -> str:
+    """Run until the test opens the gate."""
+    mark(f"begin {gate}")
+    while not is_open(gate):
+        time.sleep(0.005)
+    mark(f"end {gate}")
+    return gate
+
+
+@task
+async def held_async(gate: str) -> str:
+    mark(f"begin {gate}")
+    while not is_open(gate):  # noqa: ASYNC110 - a gate is a file
+        await asyncio.sleep(0.005)
+    mark(f"end {gate}")
+    return gate
+
+
+@task
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+# What a timeout has to end
+
+
+@task(timeout=ONE_SECOND)
+def loop_in_python() -> None:
+    mark("begin loop")
+    while True:
+        pass
+
+
+@task(timeout=ONE_SECOND)
+def loop_in_c() -> None:
+    mark("begin c")
+    ctypes.PyDLL(None).sleep(60)  # holds the interpreter's lock
+
+
+@task(timeout=ONE_SECOND, retry=Retry(attempts=2, backoff=AT_ONCE))
+def loop_in_c_once() -> str:
+    job = current_job()
+    if job and job.attempt == 1:
+        ctypes.PyDLL(None).sleep(60)
+    return "second"
+
+
+@task(timeout=ONE_SECOND)
+def swallow() -> None:
+    while True:
+        try:
+            while True:
+                time.sleep(0.01)
+        except Exception:  # noqa: BLE001 - the mistake under test
+            mark("swallowed")
+
+
+@task(timeout=ONE_SECOND)
+async def loop_async() -> None:
+    while True:  # noqa: ASYNC110 - it is meant never to end
+        await asyncio.sleep(0.01)
+
+
+# What ends a worker
+
+
+@task
+def kill(word: str, times: int = 1) -> str:
+    """End this process by a signal, the first times that it runs."""
+    mark(f"run {word}")
+    if _count(f"run {word}") <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return word
+
+
+@task
+def exit_at_once(code: int) -> None:
+    mark(f"exit {code}")
+    os._exit(code)
+
+
+@task
+def segfault() -> None:
+    mark("segfault")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.string_at(0)
+
+
+@task
+def sys_exit() -> None:
+    sys.exit("enough")
+
+
+@task
+def out_of_memory() -> None:
+    raise MemoryError
+
+
+def _count(line: str) -> int:
+    return (FOLDER / "marks").read_text().splitlines().count(line)
+
+
+# What a job says and gets
+
+
+@task
+def report(times: int) -> None:
+    job = current_job()
+    assert job is not None
+    for number in range(1, times + 1):
+        job.progress(number, times)
+    job.log("all said")
+
+
+@task
+def report_then_wait(gate: str) -> None:
+    job = current_job()
+    assert job is not None
+    job.progress(1, 2)
+    held.function(gate)
+    job.progress(2, 2)
+    job.log("late")
+
+
+@task
+def unspeakable() -> object:
+    return object()
+
+
+@app.resource
+def tally() -> Iterator[list[int]]:
+    mark(f"opened {os.getpid()}")
+    yield []
+    mark(f"closed {os.getpid()}")
+
+
+@task
+def count(seen: Annotated[list[int], tally] = injected) -> tuple[int, int]:
+    seen.append(1)
+    return os.getpid(), len(seen)
+
+
+@task
+def grow(mebibytes: int) -> int:
+    bytearray(mebibytes * 1024 * 1024)
+    return os.getpid()
+
+
+@app.on_worker_start()
+def hook() -> None:
+    mark(f"hook {os.getpid()}")
+
+
+@app.on_worker_start(queue="one")
+def hook_of_one() -> None:
+    mark("hook of one")
+
+
+@task
+def held_then_fail(gate: str) -> None:
+    held.function(gate)
+    raise ValueError(gate)

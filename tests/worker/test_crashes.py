@@ -1,0 +1,124 @@
+"""What ends a child costs the jobs that it was running, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.worker.running import until
+
+
+@pytest.mark.parametrize("mode", [(), ("--threads", "3")], ids=["one", "threads"])
+def test_a_killed_child_costs_only_the_job_that_it_ran(
+    mode, app, tasks, worker, marks, book
+):
+    jobs = app.enqueue_many([tasks.short.message(str(n)) for n in range(200)])
+    fatal = tasks.kill.enqueue("fatal")
+    jobs += app.enqueue_many([tasks.short.message(str(n)) for n in range(200, 300)])
+    running = worker(*mode)
+    until(lambda: len(book.of("finished")) == 301, "all finished")
+    again = [n for n in range(300) if marks.count(f"run {n}") != 1]
+    counted = [job for job in jobs if book.field(job, "headway_crashes")]
+    # In threads there are others that run at that moment.
+    assert max(len(again), len(counted)) <= (6 if mode else 0)
+    assert {marks.count(f"run {n}") for n in again} <= {2}
+    assert marks.count("run fatal") == 2
+    assert book.field(fatal, "headway_crashes") == "1"
+    assert all(book.results(job) == 1 for job in (*jobs, fatal))
+    assert book.leased() == []
+    assert "killed by signal 9 (SIGKILL)" in running.said
+    assert running.stop() == 0
+
+
+def test_a_job_that_ends_its_child_three_times_is_failed_and_others_run(
+    app, tasks, burst, marks, book
+):
+    fatal = [
+        tasks.kill.enqueue("by signal", 9),
+        tasks.exit_at_once.enqueue(0),
+        tasks.exit_at_once.enqueue(3),
+        tasks.exit_at_once.enqueue(75),
+        tasks.exit_at_once.enqueue(78),
+        tasks.segfault.enqueue(),
+    ]
+    last = tasks.short.enqueue("last")
+    burst()
+    assert last.result() == "last"
+    assert marks.count("run last") == 1
+    assert [marks.count(f"exit {code}") for code in (0, 3, 75, 78)] == [3] * 4
+    assert marks.count("segfault") == 3
+    said = [job.info().error or "" for job in fatal]
+    ends = [
+        "killed by signal 9 (SIGKILL)",
+        "exited with code 0",
+        "exited with code 3",
+        "exited with code 75",
+        "exited with code 78",
+        "killed by signal 11 (SIGSEGV)",
+    ]
+    assert all("ended 3 times" in text for text in said)
+    assert all(end in text for end, text in zip(ends, said, strict=True))
+    assert sorted(book.of("failed")) == sorted(job.id for job in fatal)
+
+
+def test_what_a_job_raises_is_no_crash(app, tasks, burst, book):
+    left, memory = tasks.sys_exit.enqueue(), tasks.out_of_memory.enqueue()
+    said = burst()
+    assert "SystemExit: enough" in left.info().error
+    assert "MemoryError" in memory.info().error
+    assert "a child of" not in said
+    assert not book.field(left, "headway_crashes")
+
+
+def test_a_crash_spends_no_retry(app, tasks, burst, book):
+    job = tasks.kill.enqueue("w", 2)
+    burst()
+    assert job.result() == "w"
+    assert job.info().attempt == 1
+    assert not book.field(job, "number_of_retries")
+
+
+def test_a_child_that_got_a_signal_alone_is_replaced(
+    app, tasks, worker, marks, book, store
+):
+    running = worker()
+    tasks.short.enqueue("first")
+    marks.until("run first")
+    (child,) = running.children
+    os.kill(child, signal.SIGTERM)
+    until(lambda: running.children not in ([child], []), "another child")
+    tasks.short.enqueue("second")
+    marks.until("run second")
+    assert running.stop() == 0
+
+
+def test_dependents_of_a_job_that_was_finished_before_the_crash_run_once(
+    app, tasks, worker, marks, stock, book
+):
+    app.enqueue_many([tasks.short.message(str(n)) for n in range(100)])
+    parent = stock.enqueue("worker_tasks.short", "parent")
+    stock.enqueue("worker_tasks.short", "child", depends_on=parent)
+    stock.enqueue("worker_tasks.held", "long")
+    running = worker()
+    marks.until("begin long")
+    os.kill(running.children[0], signal.SIGKILL)
+    marks.open("long")
+    marks.until("end long")
+    marks.until("run child")
+    until(lambda: len(book.of("finished")) == 103, "all finished")
+    assert marks.count("run parent") == marks.count("run child") == 1
+
+
+def test_a_waiting_child_of_a_parent_behind_a_long_job_is_not_kept_waiting(
+    app, tasks, worker, marks, stock
+):
+    app.enqueue_many([tasks.short.message(str(n)) for n in range(100)])
+    parent = stock.enqueue("worker_tasks.short", "parent")
+    stock.enqueue("worker_tasks.held", "long")
+    stock.enqueue("worker_tasks.short", "child", depends_on=parent)
+    worker("--children", "2")
+    marks.until("begin long")
+    marks.until("run child", within=3)
+    marks.open("long")

@@ -1,0 +1,76 @@
+"""Who loses a lease cannot commit; what was leased comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.worker.running import until
+
+
+def is_gone(pid):
+    return not Path(f"/proc/{pid}").exists() or "Z" in state_of(pid)
+
+
+def state_of(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+def test_children_die_with_their_worker_and_another_has_their_jobs(
+    app, tasks, worker, marks, book
+):
+    lost = worker("--lease", "3")
+    job = tasks.held.enqueue("long")
+    marks.until("begin long")
+    waiting = app.enqueue_many([tasks.short.message(str(n)) for n in range(20)])
+    children = lost.children
+    lost.send(signal.SIGKILL)
+    until(lambda: all(map(is_gone, children)), "children gone", within=3)
+    other = worker("--lease", "3")
+    marks.open("long")
+    assert job.result(timeout=12) == "long"
+    assert marks.count("begin long") == 2
+    until(lambda: len(book.of("finished")) == 21, "all finished")
+    assert [marks.count(f"run {n}") for n in range(20)] == [1] * 20
+    assert book.field(job, "headway_crashes") == "1"
+    assert all(each.status == "finished" for each in waiting)
+    assert book.of("wip") == []
+    assert "has not renewed its lease" in other.said
+
+
+@pytest.mark.parametrize(
+    ("mode", "way"),
+    [((), "succeeds"), (("--threads", "3"), "fails")],
+    ids=["one-succeeds", "threads-fails"],
+)
+def test_a_frozen_worker_whose_lease_ran_out_cannot_commit(
+    mode, way, app, tasks, worker, marks, book, store
+):
+    frozen = worker("--lease", "3", *mode)
+    task = tasks.held if way == "succeeds" else tasks.held_then_fail
+    job = task.enqueue("long")
+    marks.until("begin long")
+    pids = [frozen.process.pid, *frozen.children]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    worker("--lease", "3", *mode)
+    marks.until("begin long", times=2)
+    marks.open("long")
+    ended = "finished" if way == "succeeds" else "failed"
+    until(lambda: job.status == ended, "ended")
+    before = store.hgetall(f"rq:job:{job.id}")
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    marks.until("end long", times=2)
+    until(lambda: "lease was lost" in frozen.said, "said so")
+    assert book.results(job) == 1
+    assert store.hgetall(f"rq:job:{job.id}") == before
+    assert book.of(ended) == [job.id]
+    assert book.of("wip") == book.leased() == book.waiting() == []
+    assert tasks.short.enqueue("after").result(timeout=5) == "after"

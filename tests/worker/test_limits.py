@@ -1,0 +1,88 @@
+"""A worker ends by itself: when there is nothing left, or when it has done enough."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.worker.running import until
+
+
+def numbers(app, tasks, count):
+    return app.enqueue_many([tasks.short.message(str(n)) for n in range(count)])
+
+
+def test_a_burst_runs_each_job_once_and_leaves_nothing_behind(
+    app, tasks, burst, marks, store, book
+):
+    jobs = numbers(app, tasks, 300)
+    burst("--children", "3")
+    ran = sorted(line for line in marks.all() if line.startswith("run"))
+    assert ran == sorted(f"run {n}" for n in range(300))
+    assert sorted(book.of("finished")) == sorted(job.id for job in jobs)
+    assert book.waiting() == book.leased() == book.of("wip") == []
+    assert not store.smembers("rq:workers")
+    assert not store.exists("headway:wake:default")
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        ("--children", "1"),
+        ("--children", "3"),
+        ("--threads", "4"),
+        ("--concurrency", "4"),
+    ],
+    ids=" ".join,
+)
+def test_max_jobs_is_exact(mode, app, tasks, worker, book):
+    numbers(app, tasks, 50)
+    assert worker("--max-jobs", "7", *mode).end() == 0
+    assert len(book.of("finished")) == 7
+    assert len(book.waiting()) == 43
+
+
+def test_jobs_that_were_given_back_do_not_count_as_done(
+    app, tasks, worker, marks, book
+):
+    numbers(app, tasks, 20)  # so that it takes many at once
+    running = worker("--max-jobs", "60")
+    marks.until("run 19")
+    long = tasks.held.enqueue("long")
+    marks.until("begin long")
+    numbers(app, tasks, 100)
+    marks.open("long")
+    assert running.end() == 0
+    assert len(book.of("finished")) == 60
+    assert long.status == "finished"
+
+
+def test_it_stops_when_it_was_idle_for_long_enough(app, tasks, worker, book):
+    numbers(app, tasks, 3)
+    running = worker("--max-idle-time", "1", "--children", "2")
+    assert running.end() == 0
+    assert len(book.of("finished")) == 3
+    assert "idle for as long as it may be" in running.said
+
+
+def test_children_that_have_done_their_share_do_not_keep_an_idle_worker(
+    app, tasks, worker, book
+):
+    numbers(app, tasks, 1)
+    running = worker("--max-jobs", "2", "--max-idle-time", "1", "--children", "2")
+    assert running.end() == 0
+
+
+def test_each_child_has_a_record_and_a_living_name_is_refused(
+    app, tasks, worker, command, store
+):
+    running = worker("--name", "w", "--children", "2")
+    until(lambda: store.scard("rq:workers") == 2, "two records")
+    assert store.smembers("rq:workers") == {b"rq:worker:w-1", b"rq:worker:w-2"}
+    store.hset("rq:worker:v-2", mapping={"birth": "x"})
+    refused = command("headway", "worker", "--name", "v", "--children", "2")
+    assert refused.returncode == 2
+    assert "a worker named 'v-2' is registered already" in refused.stderr
+    assert "--name" in refused.stderr
+    assert b"rq:worker:v-1" not in store.smembers("rq:workers")
+    assert running.stop() == 0
+    assert not store.smembers("rq:workers")

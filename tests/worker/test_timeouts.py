@@ -1,0 +1,58 @@
+"""A job's time ends it, whatever it does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from time import monotonic
+
+import pytest
+
+from headway.errors import JobFailedError
+
+MODES = [(), ("--threads", "3"), ("--concurrency", "3")]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["one", "threads", "loop"])
+def test_loops_in_python_and_in_c_are_ended_in_time(mode, app, tasks, worker, marks):
+    worker(*mode)
+    tasks.short.enqueue("ready")
+    marks.until("run ready")
+    loops = [tasks.loop_async if "--concurrency" in mode else tasks.loop_in_python]
+    loops += [tasks.loop_in_c] if "--concurrency" in mode else [tasks.swallow]
+    for loop in loops:
+        job, begin = loop.enqueue(), monotonic()
+        with pytest.raises(JobFailedError, match="TaskTimeoutError"):
+            job.result(timeout=10)
+        assert monotonic() - begin < 1 + 2 + 1.5  # and what it takes to begin, and see
+    after = tasks.short.enqueue("after")
+    assert after.result(timeout=10) == "after"
+    assert marks.count("swallowed") or "--concurrency" in mode
+
+
+def test_a_job_that_was_ended_for_its_time_follows_its_rule(app, tasks, burst):
+    job = tasks.loop_in_c_once.enqueue()
+    burst()
+    assert job.result() == "second"
+    assert job.info().attempt == 2
+    assert "TaskTimeoutError" in job.info().errors[0]
+
+
+def test_no_timeout_is_none(app, tasks, burst, store):
+    jobs = [tasks.short.enqueue("a"), tasks.short.enqueue("b")]
+    huge = tasks.short.using(timeout=timedelta(days=900_000)).enqueue("c")
+    for job, timeout in zip(jobs, (0, -1), strict=True):
+        store.hset(f"rq:job:{job.id}", "timeout", timeout)
+    burst()
+    assert [job.result() for job in (*jobs, huge)] == ["a", "b", "c"]
+
+
+def test_in_threads_the_other_jobs_go_on(app, tasks, worker, marks, book):
+    worker("--threads", "3")
+    other = tasks.held.enqueue("other")
+    marks.until("begin other")
+    job = tasks.loop_in_python.enqueue()
+    with pytest.raises(JobFailedError, match="TaskTimeoutError"):
+        job.result(timeout=10)
+    marks.open("other")
+    assert other.result(timeout=5) == "other"
+    assert marks.count("begin other") == 1
