@@ -38,9 +38,11 @@ class Crew:
         for fleet in self._fleets:
             with suppress(psutil.NoSuchProcess):
                 top, *below = fleet.tree()
-                found += below if self._kind == "headway" else [top, *below]
-        old = [process for process in found if _age(process) > YOUNG]
-        return sorted(old, key=_age, reverse=True)
+                if self._kind == "headway":
+                    found += [child for child in below if _age(child) > YOUNG]
+                elif _age(top) > YOUNG:
+                    found += below or [top]  # a horse lives as long as its job
+        return sorted(found, key=_age, reverse=True)
 
     def mend(self) -> None:
         """Start again what was killed as a whole, as a platform would.

@@ -22,8 +22,8 @@ from benchmarks.drills.tally import Tally, tally
 from benchmarks.server import address, redis_server
 
 QUEUES = ("first", "second", "third", "fourth")
-#: Between two kills, in seconds.
-PAUSE = 0.2
+#: Between two kills, in seconds; a stock worker takes its time until it runs jobs.
+PAUSE: dict[Kind, float] = {"headway": 0.2, "stock": 1.0}
 #: How many of the kills are at exact points, and how many of the others two at once.
 EXACT, TOGETHER = 0.5, 0.1
 #: How long the last jobs have to end, in seconds: a lease, and as much again.
@@ -79,6 +79,7 @@ class Kills:
         self._client = client
         self._dice = random.Random(options.seed)
         self._log = folder / "log"
+        self._between = PAUSE[options.worker]
         self._killed = 0
         self.journal = Journal(folder / "journal")
         self.load = Load(client, self._dice)
@@ -104,7 +105,7 @@ class Kills:
 
     def _pause(self, crew: Crew) -> None:
         """Keep the worker at work until it is time for the next kill."""
-        until = time.monotonic() + self._dice.uniform(0.5, 1.5) * PAUSE
+        until = time.monotonic() + self._dice.uniform(0.5, 1.5) * self._between
         while time.monotonic() < until:
             crew.mend()
             self.load.top_up()

@@ -41,7 +41,7 @@ def test_no_page_is_open_to_a_stranger(stranger, redis):
     assert len(rules) > 20
     values = {"instance_number": 0, "per_page": 8, "page": 1, "verb": "delete"}
     names = ("job_id", "queue", "queue_name", "registry_name", "order", "filename")
-    values |= dict.fromkeys(names, "failed")
+    values |= dict.fromkeys(names, "failed") | {"hold": "pause"}
     for rule in rules:
         _domain, path = rule.build(values) or ("", "")
         for method in rule.methods & {"GET", "POST"}:

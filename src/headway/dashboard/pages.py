@@ -81,10 +81,10 @@ def _add_actions(blueprint: Blueprint, actions: Actions) -> None:
         "resume": actions.resume,
     }
 
-    @blueprint.post("/queues/<queue>/<any(pause, resume):verb>")
-    def hold(queue: str, verb: str) -> Response:
-        holds[verb](queue)
-        return _said(HELD[verb].format(queue))
+    @blueprint.post("/queues/<queue>/<any(pause, resume):hold>")
+    def hold_or_not(queue: str, hold: str) -> Response:
+        holds[hold](queue)
+        return _said(HELD[hold].format(queue))
 
     @blueprint.post("/queues/<queue>/requeue")
     def requeue_failed(queue: str) -> Response:

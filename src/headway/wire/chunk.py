@@ -12,7 +12,8 @@ from headway.wire.standing import standing, times
 
 #: What one run of the script takes at most: it holds Redis up for about 5 ms.
 JOBS, BYTES = 500, 1_000_000
-_HEAD_OF_KEYS, _HEAD_OF_ARGS = pack(keys.QUEUES), pack(keys.JOB_PREFIX)
+_HEAD_OF_KEYS = pack(keys.QUEUES, keys.FORM)
+_HEAD_OF_ARGS = pack(keys.JOB_PREFIX)
 
 
 class Chunk:
@@ -20,7 +21,7 @@ class Chunk:
 
     def __init__(self, now: datetime) -> None:
         self._now = job_hash.time_text(now)
-        self._keys, self._key_count = [_HEAD_OF_KEYS], 1
+        self._keys, self._key_count = [_HEAD_OF_KEYS], 2
         self._args, self._arg_count = [_HEAD_OF_ARGS], 1
         self._bytes = 0
         #: Those of the last group, and where its number of jobs is to stand.

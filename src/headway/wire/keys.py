@@ -132,6 +132,8 @@ LEASES = f"{OURS}:leases"
 LEASE_PREFIX = f"{OURS}:lease:"
 #: Set: names of the queues that are paused.
 PAUSED = f"{OURS}:paused"
+#: Hash: what jobs that are written together share; there while they are written.
+FORM = f"{OURS}:form"
 #: List: ids whose key holds no job that could be read.
 QUARANTINE = f"{OURS}:quarantine"
 

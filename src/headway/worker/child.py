@@ -6,34 +6,28 @@ survive it lies in its slot; what it holds is named by its lease.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
-import random
 import resource
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, ParamSpec
+from typing import TYPE_CHECKING
 
 from headway.app import App, load_app
-from headway.errors import HeadwayError
-from headway.lease import Holder, Lease
+from headway.lease import Lease
 from headway.observe.log import log_events
 from headway.wire import client as wire_client
 from headway.wire.broker import RedisChildBroker
-from headway.worker.address import Address
-from headway.worker.aftermath import Aftermath, settle
+from headway.worker.aftermath import settle
 from headway.worker.alarm import Alarm
 from headway.worker.by_rq import RQCode
 from headway.worker.execute import Execute
 from headway.worker.many_at_once import ManyAtOnce
 from headway.worker.order import Ordering
 from headway.worker.pace import Pace
-from headway.worker.plan import Plan
 from headway.worker.slot import CAPACITY, Slot, State
+from headway.worker.start import Start
 from headway.worker.supply import Noted, StoreAwayError, Supply
 from headway.worker.trusted_job import job_class_of
 
@@ -50,31 +44,12 @@ IDLE_WAIT = 3.0
 SUSPENDED_WAIT = 0.5
 MIB = 1024 * 1024
 
-P = ParamSpec("P")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """What one life of a child begins with."""
-
-    plan: Plan
-    holder: Holder
-    #: Jobs of its predecessor whose outcome needs the application to be written.
-    aftermath: tuple[Aftermath, ...] = ()
-    #: How many jobs it may run; None for any number.
-    jobs: int | None = None
-    #: RQ's registries are to be tended before anything else.
-    maintain: bool = False
-    #: The first child speaks for all where all would say the same.
-    is_first: bool = False
-    #: It serves queues of a device, which a job can break for all that follow.
-    has_device: bool = False
-
 
 class Child:
     """One process that runs jobs."""
 
-    def __init__(self, start: Start, client: Redis, slot: Slot) -> None:
+    def __init__(self, start: Start, client: Redis, slot: Slot, parent: int) -> None:
+        self._parent = parent
         self._start = start
         self._plan = start.plan
         self._client = client
@@ -257,7 +232,8 @@ class Child:
 
     def _reason_to_leave(self) -> int | None:
         limits = self._plan.limits
-        if self._slot.stop_asked or self._left == 0:
+        # Where the kernel does not end a child with its parent, it sees to it itself.
+        if self._slot.stop_asked or self._left == 0 or os.getppid() != self._parent:
             return DONE
         if limits.jobs_per_child and self._slot.done >= limits.jobs_per_child:
             return RECYCLE
@@ -296,43 +272,3 @@ def resident() -> int:
     """Return how much memory this process has had at its highest, in bytes."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
-
-
-def begin(start: Start, address: Address, slot: Slot, parent: int) -> int:
-    """Be the child, in a process that has just begun; return the exit code."""
-    die_with(parent)
-    os.setpgid(0, 0)  # a signal for the child reaches what its jobs have started
-    for number in (signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's
-    random.seed()
-    return Child(start, address.connect(), slot).run()
-
-
-def leave(run: Callable[P, int], *args: P.args, **kwargs: P.kwargs) -> NoReturn:
-    """End this process with what a call returns, whatever else it is in the middle of.
-
-    A copy of the parent must not go on as the parent, nor wait for a job's threads.
-    """
-    code = 1
-    try:
-        code = run(*args, **kwargs)
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 1
-    except HeadwayError as error:
-        log.error("a child cannot begin: %s", error)  # noqa: TRY400 - the message says it
-        code = UNFIT
-    except BaseException:
-        log.exception("a child ended by an error of its own")
-    finally:
-        logging.shutdown()
-        os._exit(code)
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies; Linux only."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1  # <sys/prctl.h>
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
-        os._exit(UNFIT)

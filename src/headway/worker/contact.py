@@ -18,8 +18,9 @@ PAUSE = 1.0
 class Contact:
     """The supervisor's view of the store: a step that fails is made again later."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, ask: Callable[[], object]) -> None:
         self._clock = clock
+        self._ask = ask
         self._is_up = True
         self._again_at = 0.0
         self._refused = ""
@@ -33,8 +34,7 @@ class Contact:
 
     def made(self, step: Callable[[], object]) -> bool:
         """Make a step that needs the store; tell whether it was made."""
-        now = self._clock.monotonic()
-        if not self._is_up and now < self._again_at:
+        if not self._is_up and not self._is_back():
             return False
         try:
             step()
@@ -42,15 +42,27 @@ class Contact:
             self._say_refused(str(error))
             return False
         except RedisError as error:
-            if self._is_up:
-                log.warning("Redis is away, the worker waits for it: %s", error)
+            log.warning("Redis is away, the worker waits for it: %s", error)
             self._is_up = False
-            self._again_at = self._clock.monotonic() + PAUSE
+            self._put_off()
             return False
-        if not self._is_up:
-            log.warning("Redis is back")
-            self._is_up, self.since = True, self._clock.monotonic()
         return True
+
+    def _is_back(self) -> bool:
+        # Not by a step: some have nothing to ask, and would succeed.
+        if self._clock.monotonic() < self._again_at:
+            return False
+        try:
+            self._ask()
+        except RedisError:
+            self._put_off()
+            return False
+        log.warning("Redis is back")
+        self._is_up, self.since = True, self._clock.monotonic()
+        return True
+
+    def _put_off(self) -> None:
+        self._again_at = self._clock.monotonic() + PAUSE
 
     def _say_refused(self, answer: str) -> None:
         if answer != self._refused:

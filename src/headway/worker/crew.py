@@ -14,12 +14,13 @@ from headway.worker import loss as losses
 from headway.worker import watch
 from headway.worker.address import Address
 from headway.worker.aftermath import Aftermath
-from headway.worker.child import DONE, RECYCLE, UNFIT, Start
+from headway.worker.child import DONE, RECYCLE, UNFIT
 from headway.worker.loss import Loss, loss_of
 from headway.worker.member import Doom, Member, fork, new_holder, spawn
 from headway.worker.office import Office
 from headway.worker.plan import Plan
 from headway.worker.slot import Slot, State
+from headway.worker.start import Start
 
 log = logging.getLogger("headway.worker")
 

@@ -9,11 +9,10 @@ whatever else becomes of a job is written by RQ's own code, at once.
 from __future__ import annotations
 
 import json
-import math
 import os
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, assert_never
+from datetime import timedelta
+from typing import TYPE_CHECKING, assert_never
 
 from rq import Retry as RQRetry
 from rq.job import _current_job  # pyright: ignore[reportPrivateUsage] - what rq.get_current_job() asks
@@ -23,8 +22,6 @@ from headway.app import App
 from headway.attempt import Attempt
 from headway.backends.rq_delivery import (
     ReturnedRetry,
-    RQTaskTimeoutError,
-    look_for_retry,
     running_id,
 )
 from headway.clock import Clock
@@ -32,13 +29,12 @@ from headway.delivery import Delivery
 from headway.errors import HeadwayError, UnreadableJobError
 from headway.lease import Holder, Lease
 from headway.outcome import Failed, Outcome, Retried, Succeeded
-from headway.retry import Retry
-from headway.task import DefinedTask
 from headway.wire import job_hash
 from headway.wire.scripts import Scripts
 from headway.worker import cuda, payload
 from headway.worker.alarm import Alarm
 from headway.worker.by_rq import RQCode, is_patched
+from headway.worker.delivering import Deliver, time_of_callbacks, timeout_of
 from headway.worker.notes import Notes
 from headway.worker.slot import Slot
 from headway.worker.supply import Noted, Supply
@@ -47,8 +43,6 @@ from headway.worker.trusted_job import UnreadJob
 if TYPE_CHECKING:
     from redis import Redis
 
-#: RQ's own default, in seconds (rq/defaults.py).
-TIMEOUT = 180.0
 #: A job that has run for longer may have been shown in RQ's registries meanwhile.
 SHOWN_AFTER = 0.2
 
@@ -88,7 +82,7 @@ class Execute:
         self._clock = clock
         self._alarm = alarm
         self._attempt: Attempt = app.attempt()
-        self._tasks: dict[str, DefinedTask[..., Any]] = {}
+        self.deliver = Deliver(app.registry)
         self._all_by_rq = is_patched()
         self._has_device = has_device
         #: The last failure that this child should not survive, as a broken GPU.
@@ -141,7 +135,7 @@ class Execute:
         try:
             seconds = timeout_of(lease)
             if lease.fields:
-                seconds += _time_of_callbacks(lease)
+                seconds += time_of_callbacks(lease)
         except (UnreadableJobError, ValueError):
             return 0.0  # it will not be run
         return 0.0 if seconds <= 0 else self._clock.monotonic() + seconds
@@ -158,37 +152,6 @@ class Execute:
     def notes(self, lease: Lease) -> Notes:
         """Return what keeps what the job says of itself."""
         return Notes(self._client, self._holder, lease, self._clock)
-
-    def deliver(self, lease: Lease, notes: Notes) -> Delivery:
-        """Return what is to be run.
-
-        Raises:
-            UnreadableJobError: what is stored is not a call.
-            TaskNotAllowedError: it calls what may not run here.
-            UnknownTaskError: it calls what is not there.
-        """
-        _whole(lease, "result_ttl", lease.result_ttl)  # now: it is needed at the end
-        call = payload.read(lease.job_id, payload.unpacked(lease.job_id, lease.data))
-        task = self._task(call.name)
-        retry, expires_at = task.options.get("retry"), None
-        if lease.meta:
-            retry, expires_at = _extras(lease, retry)
-        return Delivery(
-            job_id=lease.job_id,
-            task=task,
-            queue=lease.queue,
-            args=call.args,
-            kwargs=call.kwargs,
-            attempt=_whole(lease, "number_of_retries", lease.retried) + 1,
-            retry=retry,
-            expires_at=expires_at,
-            save_progress=notes.save_progress,
-            save_log=notes.save_log,
-            timeouts=(JobTimeoutException,),
-            timeout_error=RQTaskTimeoutError,
-            interrupts=(ReturnedRetry,),
-            inspect=look_for_retry,
-        )
 
     def attempted(self, lease: Lease, delivery: Delivery) -> Ending:
         """Run it here, in this thread."""
@@ -266,58 +229,3 @@ class Execute:
         extras = job_hash.extras_of(job_hash.json_object(lease.meta))
         if unique := extras.get("unique"):
             Scripts().unlock(self._client, [unique], [lease.job_id])
-
-    def _task(self, name: str) -> DefinedTask[..., Any]:
-        task = self._tasks.get(name)
-        if task is None:
-            task = self._tasks[name] = self._app.registry.resolve(name)
-        return task
-
-
-def timeout_of(lease: Lease) -> float:
-    """Return the seconds that a job may run; -1 for as long as it likes.
-
-    Raises:
-        UnreadableJobError: what is stored is no number.
-    """
-    try:
-        seconds = float(lease.timeout) if lease.timeout else TIMEOUT
-    except ValueError:
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise _unreadable(lease, "timeout", lease.timeout, "seconds")
-    return seconds
-
-
-def _whole(lease: Lease, field: str, written: bytes) -> int:
-    try:
-        return int(written or 0)
-    except ValueError as error:
-        raise _unreadable(lease, field, written, "a whole number") from error
-
-
-def _unreadable(
-    lease: Lease, field: str, written: object, wanted: str
-) -> UnreadableJobError:
-    return UnreadableJobError(
-        f"job {lease.job_id}: its {field} is {written!r}, expected {wanted}"
-    )
-
-
-def _time_of_callbacks(lease: Lease) -> int:
-    """Return the seconds that RQ gives to what it calls after the job."""
-    kinds = (b"success", b"failure")
-    return sum(int(lease.fields.get(b"%b_callback_timeout" % k) or 60) for k in kinds)
-
-
-def _extras(lease: Lease, retry: Retry | None) -> tuple[Retry | None, datetime | None]:
-    extras = job_hash.extras_of(job_hash.json_object(lease.meta))
-    try:
-        if "retry" in extras:
-            wire = extras["retry"]
-            retry = Retry.from_wire(wire) if wire else None
-        expires_at = extras.get("expires_at")
-        return retry, datetime.fromisoformat(expires_at) if expires_at else None
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        wanted = "a rule and a time as Headway writes them"
-        raise _unreadable(lease, "meta", lease.meta, wanted) from error

@@ -18,8 +18,9 @@ from typing import IO, NamedTuple, cast
 from headway.lease import Holder
 from headway.worker.address import Address
 from headway.worker.aftermath import Why
-from headway.worker.child import Start, begin, leave
+from headway.worker.process import begin, leave
 from headway.worker.slot import Slot
+from headway.worker.start import Start
 
 log = logging.getLogger("headway.worker")
 

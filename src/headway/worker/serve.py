@@ -64,7 +64,7 @@ def serve(
             plan=plan,
             client=own,
             broker=RedisSupervisorBroker(own, names, lease=lease),
-            contact=Contact(clock),
+            contact=Contact(clock, own.ping),
             clock=clock,
         )
         members = _members(plan, queues, children, claimed)

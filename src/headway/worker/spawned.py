@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from headway.observe.log import set_up_logs
 from headway.settings import Settings
-from headway.worker.child import begin, leave
+from headway.worker.process import begin, leave
 from headway.worker.slot import Slot
 
 

@@ -1,8 +1,11 @@
 -- Write jobs and put each into its queue, or into the registry of scheduled ones.
 -- A job whose id is there, or whose unique key another living job holds, is left
 -- out. Jobs come in groups: those of a group differ in id, payload and description.
+-- What they share is written once, as a form, and copied: that takes half as long as
+-- writing all fields of each, and COPY leaves alone what is there.
 --
 -- KEYS[1]  set of all queues
+-- KEYS[2]  hash for the form; one that is there was left by a run that failed
 -- then for each group: list of the queue, or sorted set of scheduled jobs,
 --                      wake-up list of the queue ("" for scheduled jobs),
 --                      string that holds the unique key ("" where there is none),
@@ -44,40 +47,39 @@ local function put(place, how, ids)
   end
 end
 
-local refused, number = {}, 0
-local k, a = 2, 2
+local form, refused, number = KEYS[2], {}, 0
+local k, a = 3, 2
+call('DEL', form)
 while k <= #KEYS do
   local place, wake, unique_key = KEYS[k], KEYS[k + 1], KEYS[k + 2]
   local jobs, queue_key, how = tonumber(ARGV[a]), ARGV[a + 1], ARGV[a + 2]
   local unique_ttl, until_, size = ARGV[a + 3], ARGV[a + 4], tonumber(ARGV[a + 5])
-  local fields = { 'data', false, 'description', false,
-    unpack(ARGV, a + 6, a + 5 + size) }
+  call('HSET', form, unpack(ARGV, a + 6, a + 5 + size))
   k, a = k + 3, a + 6 + size
 
-  -- Asked once for all: nearly always none is there.
-  local some_exist = call('EXISTS', unpack(KEYS, k, k + jobs - 1)) > 0
-  local ids, written = {}, {}
+  local ids = {}
   for j = 0, jobs - 1 do
     local job_key = KEYS[k + j]
     local id = string.sub(job_key, length_of_prefix + 1)
-    local in_the_way = (written[job_key]
-      or some_exist and call('EXISTS', job_key) == 1) and id
-    if unique_key ~= '' and not in_the_way then
-      in_the_way = holder(unique_key, until_)
+    local in_the_way
+    if unique_key ~= '' then
+      in_the_way = call('EXISTS', job_key) == 1 and id or holder(unique_key, until_)
+    end
+    if not in_the_way and call('COPY', form, job_key) == 0 then
+      in_the_way = id
     end
     if in_the_way then
       refused[#refused + 1] = number + j
       refused[#refused + 1] = in_the_way
     else
-      fields[2], fields[4] = ARGV[a + 2 * j], ARGV[a + 2 * j + 1]
-      call('HSET', job_key, unpack(fields))
+      call('HSET', job_key, 'data', ARGV[a + 2 * j], 'description', ARGV[a + 2 * j + 1])
       if unique_key ~= '' then
         call('SET', unique_key, id, 'PX', unique_ttl)
       end
-      written[job_key] = true
       ids[#ids + 1] = id
     end
   end
+  call('DEL', form)
   k, a, number = k + jobs, a + 2 * jobs, number + jobs
 
   if #ids > 0 then

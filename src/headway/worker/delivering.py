@@ -1,0 +1,125 @@
+"""From what the store wrote down to what an attempt can run.
+
+Anybody who reaches Redis may have written it: each field is checked before any code of
+the application runs.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+from rq.timeouts import JobTimeoutException
+
+from headway.backends.rq_delivery import (
+    ReturnedRetry,
+    RQTaskTimeoutError,
+    look_for_retry,
+)
+from headway.delivery import Delivery
+from headway.errors import UnreadableJobError
+from headway.lease import Lease
+from headway.registry import Registry
+from headway.retry import Retry
+from headway.task import DefinedTask
+from headway.wire import job_hash
+from headway.worker import payload
+from headway.worker.notes import Notes
+
+#: RQ's own default, in seconds (rq/defaults.py).
+TIMEOUT = 180.0
+
+
+class Deliver:
+    """Makes deliveries of leases; a task is looked up once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._tasks: dict[str, DefinedTask[..., Any]] = {}
+
+    def __call__(self, lease: Lease, notes: Notes) -> Delivery:
+        """Return what is to be run.
+
+        Raises:
+            UnreadableJobError: what is stored is not a call.
+            TaskNotAllowedError: it calls what may not run here.
+            UnknownTaskError: it calls what is not there.
+        """
+        _whole(lease, "result_ttl", lease.result_ttl)  # now: it is needed at the end
+        call = payload.read(lease.job_id, payload.unpacked(lease.job_id, lease.data))
+        task = self._task(call.name)
+        retry, expires_at = task.options.get("retry"), None
+        if lease.meta:
+            retry, expires_at = _extras(lease, retry)
+        return Delivery(
+            job_id=lease.job_id,
+            task=task,
+            queue=lease.queue,
+            args=call.args,
+            kwargs=call.kwargs,
+            attempt=_whole(lease, "number_of_retries", lease.retried) + 1,
+            retry=retry,
+            expires_at=expires_at,
+            save_progress=notes.save_progress,
+            save_log=notes.save_log,
+            timeouts=(JobTimeoutException,),
+            timeout_error=RQTaskTimeoutError,
+            interrupts=(ReturnedRetry,),
+            inspect=look_for_retry,
+        )
+
+    def _task(self, name: str) -> DefinedTask[..., Any]:
+        task = self._tasks.get(name)
+        if task is None:
+            task = self._tasks[name] = self._registry.resolve(name)
+        return task
+
+
+def timeout_of(lease: Lease) -> float:
+    """Return the seconds that a job may run; -1 for as long as it likes.
+
+    Raises:
+        UnreadableJobError: what is stored is no number.
+    """
+    try:
+        seconds = float(lease.timeout) if lease.timeout else TIMEOUT
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise _unreadable(lease, "timeout", lease.timeout, "seconds")
+    return seconds
+
+
+def _whole(lease: Lease, field: str, written: bytes) -> int:
+    try:
+        return int(written or 0)
+    except ValueError as error:
+        raise _unreadable(lease, field, written, "a whole number") from error
+
+
+def _unreadable(
+    lease: Lease, field: str, written: object, wanted: str
+) -> UnreadableJobError:
+    return UnreadableJobError(
+        f"job {lease.job_id}: its {field} is {written!r}, expected {wanted}"
+    )
+
+
+def time_of_callbacks(lease: Lease) -> int:
+    """Return the seconds that RQ gives to what it calls after the job."""
+    kinds = (b"success", b"failure")
+    return sum(int(lease.fields.get(b"%b_callback_timeout" % k) or 60) for k in kinds)
+
+
+def _extras(lease: Lease, retry: Retry | None) -> tuple[Retry | None, datetime | None]:
+    extras = job_hash.extras_of(job_hash.json_object(lease.meta))
+    try:
+        if "retry" in extras:
+            wire = extras["retry"]
+            retry = Retry.from_wire(wire) if wire else None
+        expires_at = extras.get("expires_at")
+        return retry, datetime.fromisoformat(expires_at) if expires_at else None
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        wanted = "a rule and a time as Headway writes them"
+        raise _unreadable(lease, "meta", lease.meta, wanted) from error
