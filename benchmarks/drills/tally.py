@@ -216,8 +216,9 @@ def _look_at_end(job_id: str, end: End, load: Load, runs: Runs, found: Tally) ->
         found.problems.append(f"{job_id} is finished and was never run to its end")
     elif end.status == "failed" and job_id not in load.failing:
         deaths = runs.deaths_of[job_id]
-        found.blamed += 1
-        if deaths < CRASH_LIMIT:
+        if deaths >= CRASH_LIMIT:
+            found.blamed += 1
+        else:
             found.problems.append(f"{job_id} is failed after {deaths} deaths only")
     elif end.status == "finished" and job_id in load.fatal:
         found.problems.append(f"{job_id} has cost too many children and was let go on")

@@ -27,7 +27,7 @@ from headway.clock import Clock, SystemClock
 from headway.errors import ConfigurationError, DuplicateJobError, HeadwayError
 from headway.events import Event, Events, JobEnqueued, Subscriber
 from headway.job import Job
-from headway.message import Envelope, Message, Terms, new_id, new_ids, seal, settle
+from headway.message import Message, Sealed, Terms, ids_for, new_id, seal, settle
 from headway.middleware import AnyMiddleware, Middleware
 from headway.options import Options, check_options, check_queue
 from headway.queue import Queue
@@ -308,22 +308,23 @@ class App:
 
     def send(self, messages: Sequence[Message[Any]]) -> list[Job[Any]]:
         """Send messages; what `Task.enqueue` and `enqueue_many` come down to."""
-        sealed = self._sealed(messages)
+        now = self.clock.now()
+        terms = [self._settled(message, now) for message in messages]
+        ids = ids_for(messages)
         jobs: dict[int, Job[Any]] = {}
-        for engine, places in self._by_engine(sealed).items():
+        for engine, places in self._by_engine(terms).items():
             backend = self.backend(engine)
-            refused = backend.enqueue([sealed[place] for place in places])
+            refused = backend.enqueue(_part(messages, terms, ids, places))
             for number, place in enumerate(places):
                 other = refused.get(number)
-                job_id = sealed[place].id if other is None else other
                 read = messages[place].signature.read_result
-                jobs[place] = Job(job_id, backend, read, other is not None)
+                jobs[place] = Job(other or ids[place], backend, read, other is not None)
         sent = [jobs[place] for place in range(len(messages))]
-        return self._told(sealed, sent)
+        return self._told(terms, ids, sent)
 
     def send_one(self, message: Message[Any]) -> Job[Any]:
         """Send a message; as `send`, which takes longer to begin than to send one."""
-        terms = self._settled(message, self.clock.now())
+        terms = self._settled(message)
         envelope = seal(message, terms, new_id())
         backend = self.backend(self._by_name[terms.queue].engine)
         other = backend.enqueue((envelope,)).get(0)
@@ -331,24 +332,19 @@ class App:
         if other is None and not self.events.wants(JobEnqueued):
             return Job(envelope.id, backend, read)
         job: Job[Any] = Job(other or envelope.id, backend, read, other is not None)
-        return self._told([envelope], [job])[0]
+        return self._told([terms], [envelope.id], [job])[0]
 
-    def _told(self, sealed: Sequence[Envelope], sent: list[Job[Any]]) -> list[Job[Any]]:
+    def _told(
+        self, terms: Sequence[Terms], ids: Sequence[str], sent: list[Job[Any]]
+    ) -> list[Job[Any]]:
         """Return the jobs, told of to whoever listens; some may be refused."""
         if self.events.wants(JobEnqueued):
-            self._tell(sealed, sent)
-        self._refuse_duplicates(sealed, sent)  # last: the others are sent, and told of
+            self._tell(terms, sent)
+        # Last, since the others are sent, and told of.
+        self._refuse_duplicates(terms, ids, sent)
         return sent
 
-    def _sealed(self, messages: Sequence[Message[Any]]) -> list[Envelope]:
-        """Settle all messages at one moment."""
-        now, ids = self.clock.now(), new_ids(len(messages))
-        return [
-            seal(message, self._settled(message, now), new_id)
-            for message, new_id in zip(messages, ids, strict=True)
-        ]
-
-    def _settled(self, message: Message[Any], now: datetime) -> Terms:
+    def _settled(self, message: Message[Any], now: datetime | None = None) -> Terms:
         # A task's calls share its options, and nearly always the terms as well.
         options = message.options
         known = self._terms.get(id(options))
@@ -357,6 +353,7 @@ class App:
         queue = self._queue_of(message)
         if (queue.engine or self.engine) != "memory":
             self._refuse_unreachable(message.task)
+        now = now or self.clock.now()
         terms = settle(message, queue=queue.name, timeout=queue.timeout, now=now)
         if terms.are_lasting:
             if len(self._terms) >= TERMS:
@@ -370,36 +367,36 @@ class App:
             return self._by_name.get("default", self.queues[0])
         return self._by_name[name]
 
-    def _by_engine(self, sealed: Sequence[Envelope]) -> dict[str, list[int]]:
+    def _by_engine(self, terms: Sequence[Terms]) -> dict[str, list[int]]:
         """Return the places of the messages that each engine is to be sent."""
         places: dict[str, list[int]] = {}
-        for place, envelope in enumerate(sealed):
-            engine = self._by_name[envelope.terms.queue].engine or self.engine
+        for place, settled in enumerate(terms):
+            engine = self._by_name[settled.queue].engine or self.engine
             places.setdefault(engine, []).append(place)
         return places
 
-    def _tell(self, sealed: Sequence[Envelope], sent: Sequence[Job[Any]]) -> None:
-        for envelope, job in zip(sealed, sent, strict=True):
+    def _tell(self, terms: Sequence[Terms], sent: Sequence[Job[Any]]) -> None:
+        for settled, job in zip(terms, sent, strict=True):
             self.events.emit(
                 JobEnqueued(
                     job_id=job.id,
-                    task=envelope.terms.task,
-                    queue=envelope.terms.queue,
+                    task=settled.task,
+                    queue=settled.queue,
                     duplicate=job.duplicate,
                 )
             )
 
     def _refuse_duplicates(
-        self, sealed: Sequence[Envelope], sent: Sequence[Job[Any]]
+        self, terms: Sequence[Terms], ids: Sequence[str], sent: Sequence[Job[Any]]
     ) -> None:
-        for envelope, job in zip(sealed, sent, strict=True):
+        for settled, job_id, job in zip(terms, ids, sent, strict=True):
             # A job in the way of itself was sent twice by a client that reconnected.
-            if not job.duplicate or job.id == envelope.id:
+            if not job.duplicate or job.id == job_id:
                 continue
-            unique = envelope.terms.unique
+            unique = settled.unique
             if unique and unique.on_duplicate == "raise":
                 raise DuplicateJobError(
-                    f"{envelope.terms.task}: job {job.id} holds the unique key "
+                    f"{settled.task}: job {job.id} holds the unique key "
                     f"{unique.key!r}; wait for its end, or ask for its handle: "
                     "on_duplicate='existing'"
                 )
@@ -478,6 +475,22 @@ class App:
             resources=self.resources,
             middleware=self._middleware,
         )
+
+
+def _part(
+    messages: Sequence[Message[Any]],
+    terms: Sequence[Terms],
+    ids: Sequence[str],
+    places: Sequence[int],
+) -> Sealed:
+    """Return those of the messages that stand in these places."""
+    if len(places) == len(messages):
+        return Sealed(messages, terms, ids)
+    return Sealed(
+        [messages[place] for place in places],
+        [terms[place] for place in places],
+        [ids[place] for place in places],
+    )
 
 
 def load_app(path: str) -> App:

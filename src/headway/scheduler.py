@@ -12,7 +12,6 @@ import importlib.util
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from threading import Event
@@ -122,7 +121,7 @@ class Scheduler:
             "job_id": job_id,
             "unique": once,
         }
-        message: Message[Any] = replace(schedule.message, options=options)
+        message: Message[Any] = schedule.message._replace(options=options)
         job = self._app.enqueue_many([message])[0]
         self._sent_until[schedule.name] = tick
         if not job.duplicate:

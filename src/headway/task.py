@@ -77,13 +77,10 @@ class DefinedTask(Generic[P, R]):
         Raises:
             ArgumentError: the arguments do not fit, or cannot travel.
         """
-        return Message(
-            task=self.name,
-            arguments=self.signature.write(args, kwargs),
-            options=self.options,
-            signature=self.signature,
-            defined=self.defined.options,
-        )
+        signature = self.signature
+        arguments = signature.write(args, kwargs)
+        options, defined = self.options, self.defined.options
+        return Message(self.name, arguments, options, signature, defined)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Send the call; a worker makes it.

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from headway import App, Queue, Retry, fixed
-from headway.observe.json_log import JSONFormatter
 from headway.events import (
     JobEnqueued,
     JobFailed,
@@ -15,6 +14,7 @@ from headway.events import (
     JobStarted,
     JobSucceeded,
 )
+from headway.observe.json_log import JSONFormatter
 from headway.observe.log import log_events
 from headway.testing import in_memory
 

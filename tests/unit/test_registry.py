@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import sys
 
 import pytest
@@ -186,7 +185,7 @@ def allowing(*names: str) -> App:
         ("sample_library.jobs.Jobs", "sample_library.jobs.Jobs.of_none", "static"),
         ("sample_library.jobs.run", "sample_library.jobs.run", "ran"),
         ("sample_library.jobs.it", "sample_library.jobs.it", "called"),
-        ("os.getcwd", "os.getcwd", os.getcwd()),
+        ("sys.getdefaultencoding", "sys.getdefaultencoding", "utf-8"),
     ],
 )
 def test_what_is_allowed_runs(library, allowed, name, returned):

@@ -291,7 +291,7 @@ class MemoryBackend:
         with self._changed:
             record.failures = 0
             terms = replace(record.envelope.terms, expires_at=None)
-            record.envelope = replace(record.envelope, terms=terms)
+            record.envelope = record.envelope._replace(terms=terms)
             self._set(record, status=JobStatus.QUEUED, attempt=0)
             self._set(record, enqueued_at=self._context.clock.now())
             self._set(record, started_at=None, ended_at=None)

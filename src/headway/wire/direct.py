@@ -19,16 +19,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 _DONE = b":0\r\n"
-_LONGEST = 65_536
+_MOST = 256
 _TIME_UP = (errno.EAGAIN, errno.EWOULDBLOCK)
-
-
-def socket_of(connection: Any) -> socket.socket | None:  # noqa: ANN401 - typed in part
-    """Return the socket of a connection if the system alone reads and writes it."""
-    found: socket.socket | None = getattr(connection, "_sock", None)
-    if found is None or found.gettimeout() is None:
-        return found
-    return found if _is_set_up(found, found.gettimeout() or 0) else None
 
 
 def given_back(connection: Any) -> Any:  # noqa: ANN401
@@ -39,7 +31,7 @@ def given_back(connection: Any) -> Any:  # noqa: ANN401
     return connection
 
 
-def ask(line: socket.socket, command: bytes) -> int:
+def ask(connection: Any, command: bytes) -> int:  # noqa: ANN401 - typed in part
     """Send a command whose answer is a number, and return that.
 
     Raises:
@@ -47,13 +39,16 @@ def ask(line: socket.socket, command: bytes) -> int:
         TimeoutError: likewise.
         ResponseError: Redis refuses it.
     """
+    line: socket.socket | None = getattr(connection, "_sock", None)
+    if line is None or (line.gettimeout() is not None and not _is_set_up(line)):
+        return _asked_by_redis_py(connection, command)
     try:
         line.sendall(command)
-        answer = line.recv(_LONGEST)
+        answer = line.recv(_MOST)
         if answer == _DONE:
             return 0
         while answer and not answer.endswith(b"\r\n"):
-            answer += line.recv(_LONGEST)
+            answer += line.recv(_MOST)
     except OSError as error:
         if error.errno in _TIME_UP:
             raise RedisTimeoutError("Timeout reading from socket") from error
@@ -61,20 +56,26 @@ def ask(line: socket.socket, command: bytes) -> int:
     return _number(answer)
 
 
+def _asked_by_redis_py(connection: Any, command: bytes) -> int:  # noqa: ANN401
+    connection.send_packed_command([command])
+    answer: int = connection.read_response(disable_decoding=True)
+    return answer
+
+
 def _number(answer: bytes) -> int:
     if answer.startswith(b":"):
         return int(answer[1:])
     if answer.startswith(b"-"):
         text = answer[1:-2].decode(errors="replace")
-        raise DefaultParser.parse_error(text)
+        raise DefaultParser.parse_error(text)  # type: ignore[no-untyped-call]
     raise RedisConnectionError("Connection closed by server.")
 
 
-def _is_set_up(line: socket.socket, seconds: float) -> bool:
+def _is_set_up(line: socket.socket) -> bool:
     """Let the kernel keep the time limit; TLS and green threads need Python's."""
     if not isinstance(type(line).recv, MethodDescriptorType):
         return False
-    part, whole = math.modf(seconds)
+    part, whole = math.modf(line.gettimeout() or 0)
     limit = struct.pack("ll", int(whole), int(part * 1e6))
     try:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

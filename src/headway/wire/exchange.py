@@ -59,12 +59,7 @@ class Exchange:
         """Send a command whose answer is a number; raises what `ask` does."""
         connection = self._take()
         try:
-            line = direct.socket_of(connection)
-            if line is None:
-                connection.send_packed_command([command])
-                answer: int = connection.read_response(disable_decoding=True)
-            else:
-                answer = direct.ask(line, command)
+            answer = direct.ask(connection, command)
         except ResponseError:  # this, too, is an answer
             self._kept.append(connection)
             raise

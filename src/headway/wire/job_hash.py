@@ -53,7 +53,10 @@ class Extras(TypedDict, total=False):
 def time_text(when: datetime) -> str:
     """Return a time as RQ writes it."""
     utc = when if when.tzinfo is UTC else when.astimezone(UTC)
-    return f"{utc.isoformat(timespec='microseconds')[:-6]}Z"
+    # As isoformat() has it, which asks the zone for its offset and takes twice as long.
+    day = (utc.year, utc.month, utc.day)
+    time = (utc.hour, utc.minute, utc.second, utc.microsecond)
+    return (b"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % (*day, *time)).decode()
 
 
 def standing(terms: Terms) -> dict[str, str | int]:

@@ -12,7 +12,8 @@ from headway.wire.line import pack
 
 #: Terms to remember; the tasks of an application have a few.
 _REMEMBERED = 200
-_remembered: dict[tuple[object, ...], Standing] = {}
+#: By the identity of the terms, which are kept so that it stays theirs.
+_remembered: dict[int, tuple[Terms, Standing]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +37,15 @@ class Standing:
 
 def standing(terms: Terms) -> Standing:
     """Return what jobs on these terms have in common."""
-    if not terms.are_lasting:
-        return _made(terms)
-    spans = (terms.timeout, terms.result_ttl, terms.failure_ttl)
-    known = (terms.queue, *spans, terms.at_front, terms.retries)
-    found = _remembered.get(known)
-    if found is None:
-        found = _made(terms)
-        if len(_remembered) < _REMEMBERED:
-            _remembered[known] = found
-    return found
+    found = _remembered.get(id(terms))
+    if found and found[0] is terms:
+        return found[1]
+    made = _made(terms)
+    if terms.are_lasting:
+        if len(_remembered) >= _REMEMBERED:
+            _remembered.clear()
+        _remembered[id(terms)] = (terms, made)
+    return made
 
 
 def times(terms: Terms, now: str) -> bytes:

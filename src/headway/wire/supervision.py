@@ -193,7 +193,7 @@ class RedisSupervisorBroker:
 
     def nudge(self) -> None:
         """Wake an idle worker for jobs that came without a wake-up."""
-        names = [
-            key for name in self._queues for key in (keys.queue(name), keys.wake(name))
-        ]
-        self._nudge(self._client, names, [])
+        names = [keys.PAUSED]
+        for queue in self._queues:
+            names += [keys.queue(queue), keys.wake(queue)]
+        self._nudge(self._client, names, list(self._queues))

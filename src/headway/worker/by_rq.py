@@ -12,35 +12,27 @@ import base64
 import logging
 import zlib
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from types import TracebackType
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import rq
-from rq.executions import Execution
 from rq.job import Job as RQJob
-from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
-from rq.utils import now
 from rq.worker import BaseWorker
 
-from headway.attempt import error_line
-from headway.backends.rq_delivery import ERRORS_KEPT, rq_retry
 from headway.clock import Clock
 from headway.errors import LeaseLostError, UnreadableJobError
 from headway.lease import Holder, Lease
-from headway.wire import job_hash, keys
-from headway.wire.fence import FencedPipeline, FencedRedis
+from headway.wire import keys
+from headway.wire.fence import FencedRedis
 from headway.wire.moment import moment
 from headway.wire.scripts import Script
-from headway.worker.dependents import PatientQueue
+from headway.worker.horse import End, Horse
 from headway.worker.trusted_job import TrustedJob
 
 if TYPE_CHECKING:
     from redis import Redis
-    from redis.client import Pipeline
-    from rq.queue import Queue
 
 log = logging.getLogger("headway.worker")
 
@@ -79,7 +71,7 @@ class RQCode:
 
     def perform(self, lease: Lease) -> bool:
         """Run a job and write its outcome as RQ does; tell whether it succeeded."""
-        return self._settled(lease, _End.perform)
+        return self._settled(lease, End.perform)
 
     def fail(self, lease: Lease, error: BaseException, began: float) -> None:
         """Write that a job raised."""
@@ -87,7 +79,7 @@ class RQCode:
             self.bury(lease, error)
             return
 
-        def settle(end: _End) -> None:
+        def settle(end: End) -> None:
             end.remember(error)
             end.fail(error)
 
@@ -98,7 +90,7 @@ class RQCode:
     ) -> None:
         """Write that a job raised, and is to run again."""
 
-        def settle(end: _End) -> None:
+        def settle(end: End) -> None:
             end.remember(error)
             end.retry(delay)
 
@@ -107,14 +99,14 @@ class RQCode:
     def succeed(self, lease: Lease, result: object, began: float) -> None:
         """Write that a job returned, where others wait for it."""
 
-        def settle(end: _End) -> None:
+        def settle(end: End) -> None:
             end.succeed(result)
 
         self._settled(lease, settle, began)
 
     def stop(self, lease: Lease, began: float) -> None:
         """Write that a job was stopped by a person."""
-        self._settled(lease, _End.stop, began)
+        self._settled(lease, End.stop, began)
 
     def enqueue_ready(self) -> None:
         """Enqueue the dependents that a worker had let go when it died."""
@@ -131,7 +123,7 @@ class RQCode:
     def _settled(
         self,
         lease: Lease,
-        settle: Callable[[_End], object],
+        settle: Callable[[End], object],
         began: float | None = None,
     ) -> bool:
         client = FencedRedis(self._client.connection_pool, self._holder, lease)
@@ -152,8 +144,8 @@ class RQCode:
 
     def _end(
         self, job: TrustedJob, lease: Lease, client: FencedRedis, began: float | None
-    ) -> _End:
-        return _End(
+    ) -> End:
+        return End(
             worker=self._horse(client),
             job=job,
             lease=lease,
@@ -162,8 +154,8 @@ class RQCode:
             began=began,
         )
 
-    def _horse(self, client: Redis) -> _Horse:
-        worker = _Horse(
+    def _horse(self, client: Redis) -> Horse:
+        worker = Horse(
             list(self._queues),
             name=self._holder.worker,
             connection=client,
@@ -205,129 +197,6 @@ class RQCode:
                 _packed(f"{type(error).__name__}: {error}"),
             ],
         )
-
-
-class _End:
-    """The end of one job, by RQ's own methods."""
-
-    def __init__(
-        self,
-        *,
-        worker: _Horse,
-        job: TrustedJob,
-        lease: Lease,
-        holder: Holder,
-        client: FencedRedis,
-        began: float | None,
-    ) -> None:
-        self._worker = worker
-        self._job = job
-        self._queue: Queue = worker.queue_class(
-            lease.queue, connection=client, serializer=job.serializer
-        )
-        self._execution = Execution(
-            holder.execution_id(lease.ordinal), job.id, client, holder.worker
-        )
-        self._execution._job = job  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as rq itself makes one
-        begin = now() if began is None else datetime.fromtimestamp(began, UTC)
-        self._execution.created_at = begin
-        job.worker_name, job.started_at = holder.worker, begin
-        job._status = JobStatus.STARTED  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as prepare_for_execution
-
-    def remember(self, error: BaseException) -> None:
-        """Keep the reason of this attempt with the job; the commit writes it."""
-        extras = job_hash.extras_of(self._job.meta)
-        errors = [*extras.get("errors", []), error_line(error)]
-        extras["errors"] = errors[-ERRORS_KEPT:]
-        self._job.meta["headway"] = extras
-        self._job.meta_changed = True
-
-    def perform(self) -> bool:
-        """Run it."""
-        return self._worker.perform_job(self._job, self._queue, self._execution)
-
-    def fail(self, error: BaseException) -> None:
-        """Call what RQ calls after an exception."""
-        exc_info = (type(error), error, error.__traceback__)
-        self._worker._finalize_failure(  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - RQ's own end of a job
-            self._job, self._queue, self._execution, exc_info
-        )
-
-    def retry(self, delay: timedelta) -> None:
-        """Call what RQ calls for a job that returned a Retry."""
-        self._finalize_success(rq_retry(self._job, delay))
-
-    def succeed(self, result: object) -> None:
-        """Call what RQ calls for a job that returned."""
-        try:
-            self._finalize_success(result)
-        except LeaseLostError:
-            raise
-        except Exception as error:  # noqa: BLE001 - as rq: a raising callback fails it
-            self.fail(error)
-
-    def stop(self) -> None:
-        """Call what RQ calls for a job that a person has stopped."""
-        self._job.ended_at = now()
-        self._worker._stopped_job_id = self._job.id  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - RQ's own mark
-        self._worker._handle_stopped_job(  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - RQ's own end of a job
-            self._job, self._queue, self._execution
-        )
-
-    def _finalize_success(self, result: object) -> None:
-        self._worker._finalize_success(  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - RQ's own end of a job
-            self._job, self._queue, self._execution, result
-        )
-
-
-# rq.Worker and not BaseWorker: Sentry and OpenTelemetry replace methods of that class.
-class _Horse(rq.Worker):
-    """RQ's worker as far as the end of a job needs one."""
-
-    queue_class = PatientQueue
-
-    def _set_connection(self, connection: Redis) -> Redis:
-        return connection  # RQ would have each answer waited for for seven minutes
-
-    def prepare_job_execution(
-        self,
-        job: RQJob,
-        remove_from_intermediate_queue: bool = False,  # noqa: FBT002 - RQ's own signature
-    ) -> None:
-        """Do nothing: the job was marked as started when it was reserved."""
-
-    def handle_execution_ended(
-        self,
-        job: RQJob,
-        queue: Queue,  # noqa: ARG002 - RQ's own signature
-        heartbeat_ttl: int,  # noqa: ARG002 - RQ's own signature
-    ) -> None:
-        """Take the time; RQ would write a heartbeat without asking for the lease."""
-        job.ended_at = now()
-
-    def cleanup_execution(
-        self, job: RQJob, pipeline: Pipeline, execution: Execution | None = None
-    ) -> None:
-        """Drop the execution, and the lease with it: in the same transaction."""
-        super().cleanup_execution(job, pipeline, execution)
-        if isinstance(job, TrustedJob) and job.meta_changed:
-            pipeline.hset(job.key, "meta", job.serializer.dumps(job.meta))
-        if isinstance(pipeline, FencedPipeline):
-            pipeline.commit()
-
-    def _finalize_failure(
-        self,
-        job: RQJob,
-        queue: Queue,
-        execution: Execution,
-        exc_info: tuple[
-            type[BaseException] | None, BaseException | None, TracebackType | None
-        ],
-    ) -> None:
-        # A lost lease is no failure of the job: no callback may hear of one.
-        if isinstance(exc_info[1], LeaseLostError):
-            raise exc_info[1]
-        super()._finalize_failure(job, queue, execution, exc_info)
 
 
 def _packed(text: str) -> bytes:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from headway.app import load_app
-from headway.errors import ConfigurationError, HeadwayError, UnknownQueueError
+from headway.errors import ConfigurationError, HeadwayError
 from headway.lease import Served
+from headway.options import check_queue
 from headway.worker.pace import MOST
 
 
@@ -41,11 +42,7 @@ def declared(app: str, wanted: Sequence[str] = ()) -> list[Declared]:
     """
     queues = {queue["name"]: Declared(**queue) for queue in _asked(app)}
     for name in wanted:
-        if name not in queues:
-            raise UnknownQueueError(
-                f"{app} declares no queue {name!r}: expected one of "
-                f"{', '.join(queues)}, in the order in which they are to be served"
-            )
+        check_queue(app, name, queues)
     return [queues[name] for name in wanted or queues]
 
 

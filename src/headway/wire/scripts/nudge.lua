@@ -1,10 +1,14 @@
 -- Wake an idle worker for jobs that came without a wake-up: stock producers send none.
 --
--- KEYS[1 + 2q]  list of a queue
--- KEYS[2 + 2q]  its wake-up list
+-- KEYS[1]       set: names of paused queues
+-- KEYS[2 + 2q]  list of a queue
+-- KEYS[3 + 2q]  its wake-up list
+-- ARGV[1 + q]   its name
 
-for k = 1, #KEYS, 2 do
-  if redis.call('LLEN', KEYS[k]) > 0 and redis.call('LLEN', KEYS[k + 1]) == 0 then
-    redis.call('RPUSH', KEYS[k + 1], 1)
+for q = 1, #ARGV do
+  local list, wake = KEYS[2 * q], KEYS[2 * q + 1]
+  if redis.call('LLEN', list) > 0 and redis.call('LLEN', wake) == 0
+    and redis.call('SISMEMBER', KEYS[1], ARGV[q]) == 0 then
+    redis.call('RPUSH', wake, 1)
   end
 end
