@@ -42,7 +42,7 @@ def where() -> dict:
         "pid": os.getpid(),
         "parent": os.getppid(),
         "loaded": len(LOADED),
-        "spawned": "headway.worker.spawned" in sys.orig_argv,
+        "spawned": any("headway.worker.spawned" in word for word in sys.orig_argv),
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "order": os.environ.get("CUDA_DEVICE_ORDER"),
         "device": os.environ.get("HEADWAY_DEVICE"),

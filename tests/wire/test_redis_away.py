@@ -33,6 +33,13 @@ def _refused(task) -> str:
     return str(caught.value)
 
 
+def _refused_at_once(app, messages) -> None:
+    begin = time.monotonic()
+    with pytest.raises(EnqueueError, match="did not confirm: Timeout"):
+        app.enqueue_many(messages)
+    assert time.monotonic() - begin < SOON
+
+
 def test_nobody_listens():
     app, task = _task("redis://127.0.0.1:1")
     said = _refused(task)
@@ -103,15 +110,18 @@ def test_a_server_that_stands_still_and_goes_on(new_valkey):
         app, task = _task(server.connection_url)
         task.enqueue()
         new_app, new_task = _task(server.connection_url)
+        kept, kept_task = _task(server.connection_url)
+        kept_task.enqueue()  # the next is sent on the same connection
         os.kill(pid, signal.SIGSTOP)
         try:
             _refused(task)
             _refused(new_task)
+            _refused_at_once(kept, [kept_task.message()] * 3)
         finally:
             os.kill(pid, signal.SIGCONT)
         assert task.enqueue().status == "queued"
-    app.close()
-    new_app.close()
+    for each in (app, new_app, kept):
+        each.close()
     server.stop()
 
 

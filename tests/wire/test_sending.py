@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from headway import App, Queue, Unique
 from headway.errors import EnqueueError
 from headway.wire import client as wire_client
-from headway.wire import keys
+from headway.wire import direct, keys
 from headway.wire.exchange import Exchange
 
 
@@ -177,3 +180,68 @@ def test_a_task_is_sent_by_whichever_application_options_it_has(redis_url, store
 
 def _work() -> None:
     return None
+
+
+def test_a_form_that_a_failed_run_left_is_written_anew(app, basic, store):
+    store.hset(keys.FORM, mapping={"result": "of another", "origin": "elsewhere"})
+    sent = app.enqueue_many([basic.add.message(n) for n in range(3)])
+    fields = store.hgetall(keys.job(sent[2].id))
+    assert fields[b"origin"] == b"default"
+    assert b"result" not in fields
+    assert not store.exists(keys.FORM)
+
+
+def test_each_kind_of_job_has_a_form_of_its_own(app, basic, store):
+    short = basic.add.using(result_ttl=timedelta(seconds=5))
+    tasks = (short, basic.add, basic.add.using(queue="low"), short)
+    ids = [job.id for job in app.enqueue_many([task.message(1) for task in tasks])]
+    origins = [store.hget(keys.job(job_id), "origin") for job_id in ids]
+    ttls = [store.hget(keys.job(job_id), "result_ttl") for job_id in ids]
+    assert origins == [b"default", b"default", b"low", b"default"]
+    assert ttls == [b"5", None, None, b"5"]
+
+
+def test_a_script_that_the_server_forgot_is_sent_again(basic, store):
+    basic.add.enqueue(1)
+    store.script_flush()
+    job = basic.add.enqueue(2)
+    assert _ids(store)[-1] == job.id
+
+
+def _eval(text: bytes) -> bytes:
+    return b"*3\r\n$4\r\nEVAL\r\n$%d\r\n%b\r\n$1\r\n0\r\n" % (len(text), text)
+
+
+def test_an_answer_is_read_to_its_end(redis_url):
+    with wire_client.connect(redis_url) as client:
+        exchange = Exchange(client)
+        assert exchange.ask_one(_eval(b"return 12345")) == 12345
+        long = _eval(b"return redis.error_reply(string.rep('x', 1000))")
+        with pytest.raises(ResponseError, match="x{1000}"):
+            exchange.ask_one(long)
+        assert exchange.ask_one(_eval(b"return 7")) == 7
+        assert len(exchange._kept) == 1  # all on one connection
+
+
+def test_a_connection_that_redis_py_closed_is_opened_by_it_again(redis_url):
+    with wire_client.connect(redis_url) as client:
+        exchange = Exchange(client)
+        assert exchange.ask_one(_eval(b"return 1")) == 1
+        client.connection_pool.disconnect()
+        assert exchange.ask_one(_eval(b"return 2")) == 2
+        assert exchange.ask_one(_eval(b"return 3")) == 3
+
+
+def test_the_time_limit_is_the_kernels_only_where_the_system_reads_the_socket():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0.05)
+        assert direct._is_set_up(ours)
+        with pytest.raises(BlockingIOError):
+            ours.recv(1)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        with context.wrap_socket(theirs, do_handshake_on_connect=False) as tls:
+            tls.settimeout(0.05)
+            assert not direct._is_set_up(tls)
+            assert tls.gettimeout() == 0.05

@@ -90,4 +90,4 @@ def test_a_pool_of_workers(app, tasks, rq, store, marks, book):
 def test_an_unknown_queue_is_refused_under_rq_too(rq):
     running = rq("worker", "-w", "headway.Worker", "nowhere")
     assert running.end() != 0
-    assert "declares no queue 'nowhere'" in running.said
+    assert "no queue 'nowhere'; queues.py declares" in running.said

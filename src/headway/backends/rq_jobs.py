@@ -271,7 +271,8 @@ class RQJobs(Asker):
         """
         self.client.srem(keys.PAUSED, queue)
         # Those that asked while it was paused sleep until they are told.
-        self._scripts.nudge(self.client, [keys.queue(queue), keys.wake(queue)], [])
+        places = [keys.PAUSED, keys.queue(queue), keys.wake(queue)]
+        self._scripts.nudge(self.client, places, [queue])
 
     @explained
     def is_paused(self, queue: str) -> bool:

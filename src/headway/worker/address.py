@@ -51,7 +51,7 @@ class Address:
             try:
                 pickle.dumps(value)
             except (TypeError, AttributeError, pickle.PicklingError) as error:
-                if value is None or name in _OF_THE_PROCESS:
+                if _is_of_the_process(name, value):
                     continue
                 raise ConfigurationError(
                     f"{name}={value!r} of the Redis connection cannot be handed to a "
@@ -66,9 +66,7 @@ class Address:
         )
 
 
-#: What redis-py makes for each pool by itself.
-_OF_THE_PROCESS = (
-    "maint_notifications_pool_handler",
-    "event_dispatcher",
-    "parser_class",
-)
+def _is_of_the_process(name: str, value: object) -> bool:
+    """Tell whether redis-py makes it for each pool by itself."""
+    own = type(value).__module__.startswith("redis.")
+    return own and name != "credential_provider"
