@@ -171,7 +171,9 @@ class Crew:
         self._help(start, HELPER_TRIES)
 
     def _help(self, start: Start, tries: int) -> None:
-        pid = fork(start, Slot(), self._address, self._forget)
+        slot = Slot()
+        pid = fork(start, slot, self._address, self._forget)
+        slot.close()
         self._helpers[pid] = (start, tries - 1)
 
     def _end_helper(self, pid: int, status: int) -> None:

@@ -122,6 +122,11 @@ class Slot:
 
     # Written by the supervisor
 
+    def close(self) -> None:
+        """Give up this process's view of it; a child that has one keeps its own."""
+        self._map.close()
+        os.close(self.descriptor)
+
     def reset(self) -> None:
         """Make it as new, for another life of the child."""
         self._map[:_TABLE] = bytes(_TABLE)
