@@ -33,6 +33,8 @@ def redis_server(*, append_only: bool) -> Iterator[Redis]:
         command = [
             *(program, "--bind", "127.0.0.1", "--port", str(port), "--dir", folder),
             *("--save", "", "--appendonly", kept, "--appendfsync", "everysec"),
+            # As `headway up` has it; for all contestants.
+            *("--stream-node-max-bytes", "256"),
         ]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             client = Redis.from_url(f"redis://127.0.0.1:{port}/0")

@@ -11,7 +11,8 @@ from headway.embedded.server import Server, package, program
 
 # Persistent, since a queue that forgets its jobs teaches nothing; at most one
 # second of writes is lost with the machine, none with the process. Without
-# `noeviction` a full memory would drop jobs in silence.
+# `noeviction` a full memory would drop jobs in silence. RQ keeps the results of each
+# job in a stream of its own, and Redis gives a new stream 4 kB unless told otherwise.
 _CONFIGURATION = """\
 bind {host}
 port {port}
@@ -22,6 +23,7 @@ appendonly yes
 appendfsync everysec
 save ""
 maxmemory-policy noeviction
+stream-node-max-bytes 256
 daemonize no
 """
 

@@ -203,6 +203,7 @@ class Child:
 
     def _run(self, leases: list[Lease]) -> None:
         before, given_back = self._slot.done, list[Lease]()
+        self._execute.look_at_the_clock()
         self._slot.hold([lease.ordinal for lease in leases])
         self._slot.enter(State.BUSY, begin := self._clock.monotonic())
         for index, lease in enumerate(leases):

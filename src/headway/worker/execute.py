@@ -85,18 +85,29 @@ class Execute:
         self.deliver = Deliver(app.registry)
         self._all_by_rq = is_patched()
         self._has_device = has_device
+        self._epoch = 0.0
+        self.look_at_the_clock()
         #: The last failure that this child should not survive, as a broken GPU.
         self.poison: BaseException | None = None
+
+    def look_at_the_clock(self) -> None:
+        """Learn what time it is; from then on the cheaper monotonic clock tells."""
+        self._epoch = self._clock.now().timestamp() - self._clock.monotonic()
+
+    def seconds(self, monotonic: float) -> float:
+        """Return a monotonic second as one since 1970."""
+        return self._epoch + monotonic
 
     # One job after another, in the main thread
 
     def run(self, lease: Lease, index: int) -> bool:
         """Run a job and see to its outcome; tell whether it was still ours to run."""
-        began = self._clock.now().timestamp()
-        if not self._slot.begin(index, self._clock.monotonic(), self.deadline(lease)):
+        now = self._clock.monotonic()
+        began = self._epoch + now
+        if not self._slot.begin(index, now, self.deadline(lease, now)):
             self._slot.drop(index)
             return False
-        os.environ["RQ_JOB_ID"] = lease.job_id  # as RQ does; its horse is born with it
+        os.environ["RQ_JOB_ID"] = lease.job_id  # as RQ, for what the job starts
         if self.goes_by_rq(lease):
             succeeded = self.perform_by_rq(lease)
             self._alarm.install()  # RQ's own timeouts leave their own handler
@@ -130,7 +141,7 @@ class Execute:
 
     # The steps
 
-    def deadline(self, lease: Lease) -> float:
+    def deadline(self, lease: Lease, now: float) -> float:
         """Return the monotonic second at which a job has run too long; 0 is never."""
         try:
             seconds = timeout_of(lease)
@@ -138,7 +149,7 @@ class Execute:
                 seconds += time_of_callbacks(lease)
         except (UnreadableJobError, ValueError):
             return 0.0  # it will not be run
-        return 0.0 if seconds <= 0 else self._clock.monotonic() + seconds
+        return 0.0 if seconds <= 0 else now + seconds
 
     def goes_by_rq(self, lease: Lease) -> bool:
         """Tell whether only RQ's own code can run it."""
@@ -182,7 +193,7 @@ class Execute:
 
     def succeed(self, lease: Lease, outcome: Succeeded, began: float) -> None:
         """Note a success; it is written with the next reservation."""
-        ended = self._clock.now().timestamp()
+        ended = self._epoch + self._clock.monotonic()
         value = b"" if outcome.encoded == b"null" else outcome.encoded
         shown = ended - began > SHOWN_AFTER
         self._supply.acknowledge(lease, value, began, ended, shown=shown)

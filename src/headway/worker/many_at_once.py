@@ -86,6 +86,7 @@ class ManyAtOnce:
         Raises:
             Exception: the outcome of a job could not be written.
         """
+        self._execute.look_at_the_clock()
         room = min(self._room(), wanted, len(self._free))
         if room <= 0 or (self._wakeup.is_listening and not self._supply.has_notes):
             self._supply.flush()

@@ -75,12 +75,10 @@ class Lane:
 
     def begin(self, running: Running) -> bool:
         """Mark a job as begun; tell whether it is still ours to run."""
-        running.began = self.clock.now().timestamp()
-        running.began_monotonic = self.clock.monotonic()
-        deadline = self.execute.deadline(running.lease)
-        running.revoked = not self.slot.begin(
-            running.index, running.began_monotonic, deadline
-        )
+        now = self.clock.monotonic()
+        running.began, running.began_monotonic = self.execute.seconds(now), now
+        deadline = self.execute.deadline(running.lease, now)
+        running.revoked = not self.slot.begin(running.index, now, deadline)
         return not running.revoked
 
     def settle(self, running: Running) -> None:
