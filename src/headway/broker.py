@@ -12,9 +12,15 @@ class ChildBroker(Protocol):
     """What the store does for a child, which runs jobs."""
 
     def reserve(
-        self, wanted: int, order: tuple[Served, ...], acknowledging: bytes, count: int
+        self,
+        wanted: int,
+        order: tuple[Served, ...],
+        acknowledging: bytes,
+        count: int,
+        *,
+        wait: float,
     ) -> Turn:
-        """Acknowledge what is done and take jobs, in one round trip.
+        """Acknowledge what is done and take jobs, in one round trip, or wait for them.
 
         Raises:
             ConnectionError: the answer was lost; `held` tells what was done.

@@ -130,19 +130,27 @@ class RedisChildBroker:
         order: tuple[Served, ...],
         acknowledging: bytes = b"",
         count: int = 0,
+        *,
+        wait: float = 0.0,
     ) -> Turn:
         """Acknowledge what is done and take jobs, in one round trip.
+
+        With `wait`, jobs are taken as soon as there may be some, or after that many
+        seconds: the reservation lies behind the wait in the same connection.
 
         Raises:
             ConnectionError: the answer was lost; `resume` tells what was done.
             TimeoutError: likewise.
         """
         packed = self._reservation(wanted, order) if wanted else b""
+        if wait:
+            packed = self._listening(wait) + packed
         if count:
             packed = self._acknowledgement(acknowledging, count) + packed
         first = self._next_ordinal
         self._next_ordinal += wanted
-        answers = self._line.ask(packed, bool(count) + bool(wanted))
+        asked = bool(count) + bool(wait) + bool(wanted)
+        answers = self._line.ask(packed, asked)
         lost, parents = answers[0] if count else ((), ())
         return _turn(answers[-1] if wanted else [], first, lost, parents)
 
@@ -174,9 +182,12 @@ class RedisChildBroker:
         Raises:
             ConnectionError: Redis is away.
         """
+        self._line.ask(self._listening(seconds), 1)
+
+    def _listening(self, seconds: float) -> bytes:
         wait = min(seconds, LONGEST_WAIT)
         packed = pack(b"BLPOP", *self._wake_keys, b"%.3f" % wait)
-        self._line.ask(command(len(self._wake_keys) + 2, packed), 1)
+        return command(len(self._wake_keys) + 2, packed)
 
     def release(self, jobs: Sequence[tuple[str, int]]) -> None:
         """Give jobs back unrun, by id and ordinal in the order of their reservation.
@@ -210,13 +221,12 @@ class RedisChildBroker:
         if tail is None:
             limits = [item for queue in order for item in (queue.name, queue.prefetch)]
             tail = self._tails[order] = pack(*limits)
-        count = 1 + len(self._reserve_keys(order)) + 7 + 2 * len(order)
+        count = 1 + len(self._reserve_keys(order)) + 6 + 2 * len(order)
         arguments = pack(
             self._holder.child,
             self._lease_ms,
             wanted,
             self._next_ordinal,
-            moment(self._clock.now().timestamp()),
             self._holder.worker,
             keys.JOB_PREFIX,
         )

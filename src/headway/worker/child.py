@@ -167,13 +167,11 @@ class Child:
         self._pace = Pace()
         while (reason := self._reason_to_leave()) is None:
             leases = self._supply.take(self._wanted())
-            if leases:
-                self._run(leases)
-            elif self._plan.limits.burst:
+            if not leases and self._plan.limits.burst:
                 reason = DONE
                 break
-            else:
-                self._wait()
+            if leases := leases or self._waited_for():
+                self._run(leases)
         self._supply.flush()
         return reason
 
@@ -242,7 +240,7 @@ class Child:
             return RECYCLE
         return RECYCLE if self._execute.poison is not None else None
 
-    def _wait(self) -> None:
+    def _waited_for(self) -> list[Lease]:
         suspended = self._supply.suspended
         state = State.SUSPENDED if suspended else State.IDLE
         self._supply.flush()
@@ -251,11 +249,11 @@ class Child:
         self._waiting = True
         try:
             if self._slot.stop_asked:
-                return
+                return []
             if suspended:
                 self._clock.sleep(SUSPENDED_WAIT)
-            else:
-                self._supply.wait(IDLE_WAIT)
+                return []
+            return self._supply.take(self._wanted(), wait=IDLE_WAIT)
         finally:
             self._waiting = False
 

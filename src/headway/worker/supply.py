@@ -61,13 +61,13 @@ class Supply:
         self._last, self._last_brought = 0.0, LITTLE
         self.suspended = False
 
-    def take(self, wanted: int) -> list[Lease]:
-        """Return jobs to run; none when all queues are empty, or the store is away."""
+    def take(self, wanted: int, *, wait: float = 0.0) -> list[Lease]:
+        """Return jobs to run; none when all queues are empty, now or after the wait."""
         order = self._ordering.next()
         if not self._ordering.is_strict:
             wanted = 1
         self._coalesce()
-        turn = self._exchange(wanted, order)
+        turn = self._exchange(wanted, order, wait)
         self._last_brought = len(turn.leases)
         for lease in turn.leases:
             self._open[lease.job_id] = lease.ordinal
@@ -110,13 +110,6 @@ class Supply:
         """Say that a job has ended otherwise: RQ's own code wrote its outcome."""
         self._open.pop(lease.job_id, None)
 
-    def wait(self, seconds: float) -> None:
-        """Return when there may be jobs, or when the seconds are over."""
-        try:
-            self._broker.wait(seconds)
-        except RedisError:
-            return  # the next `take` meets it again, says so and pauses
-
     def release(self, leases: Sequence[Lease]) -> None:
         """Give jobs back unrun; those the supervisor has given back are not ours."""
         if not leases:
@@ -138,10 +131,12 @@ class Supply:
             now = self._clock.monotonic()
         self._last = now
 
-    def _exchange(self, wanted: int, order: tuple[Served, ...]) -> Turn:
+    def _exchange(
+        self, wanted: int, order: tuple[Served, ...], wait: float = 0.0
+    ) -> Turn:
         packed, count = self._slot.notes()
         noted = self._noted
-        turn = self._patiently(wanted, order, packed, count)
+        turn = self._patiently(wanted, order, packed, count, wait)
         if count:
             settled = self._slot.settled
             self._noted = {}
@@ -151,7 +146,12 @@ class Supply:
         return turn
 
     def _patiently(
-        self, wanted: int, order: tuple[Served, ...], packed: bytes, count: int
+        self,
+        wanted: int,
+        order: tuple[Served, ...],
+        packed: bytes,
+        count: int,
+        wait: float = 0.0,
     ) -> Turn:
         """Ask until the store answers; a lost answer leads to what is still true."""
         pause, away = FIRST_PAUSE, False
@@ -159,7 +159,7 @@ class Supply:
             try:
                 if away:
                     self._resume()
-                turn = self._broker.reserve(wanted, order, packed, count)
+                turn = self._broker.reserve(wanted, order, packed, count, wait=wait)
             except RedisError as error:
                 if not away:
                     log.warning("Redis is away, the child waits: %s", error)

@@ -14,11 +14,10 @@
 -- ARGV[2]       how long the lease is, in milliseconds
 -- ARGV[3]       how many jobs at most
 -- ARGV[4]       ordinal of the first of them
--- ARGV[5]       the time as RQ writes it
--- ARGV[6]       name of the worker
--- ARGV[7]       how the key of a job hash begins
--- ARGV[8 + 2q]  name of a queue
--- ARGV[9 + 2q]  how many of its jobs at most
+-- ARGV[5]       name of the worker
+-- ARGV[6]       how the key of a job hash begins
+-- ARGV[7 + 2q]  name of a queue
+-- ARGV[8 + 2q]  how many of its jobs at most
 --
 -- Returns "suspended", or the name of the queue (nil where all are empty), then for
 -- each job, numbered from ARGV[4] on: id, delivery, data, timeout, result_ttl, meta,
@@ -49,9 +48,32 @@ local function share_of(waiting, workers_key, limit)
   return math.min(wanted, limit, fair)
 end
 
+-- The time as RQ writes it. By the server's clock: this may have been asked seconds ago,
+-- behind a wait. The calendar is that of H. Hinnant, "chrono-Compatible Low-Level Date
+-- Algorithms", civil_from_days.
+local function written(seconds, micros)
+  local floor = math.floor
+  local days, rest = floor(seconds / 86400), seconds % 86400
+  local z = days + 719468
+  local era = floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = floor((doe - floor(doe / 1460) + floor(doe / 36524) - floor(doe / 146096))
+    / 365)
+  local doy = doe - (365 * yoe + floor(yoe / 4) - floor(yoe / 100))
+  local mp = floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month,
+    doy - floor((153 * mp + 2) / 5) + 1, floor(rest / 3600), floor(rest % 3600 / 60),
+    rest % 60, micros)
+end
+
+local time = call('TIME')
+local now = written(tonumber(time[1]), tonumber(time[2]))
+
 local function take(list, name, count, jobs, leased)
   for _, id in ipairs(call('LPOP', list, count) or {}) do
-    local key = ARGV[7] .. id
+    local key = ARGV[6] .. id
     local fields = pcall('HMGET', key, 'data', 'timeout', 'result_ttl', 'meta',
       'headway_crashes', 'number_of_retries', 'headway_delivery', 'ttl',
       unpack(UNUSUAL))
@@ -65,8 +87,8 @@ local function take(list, name, count, jobs, leased)
       else
         jobs.alone = is_suspect(fields)
         local delivery = (tonumber(fields[7] or 0) or 0) + 1
-        call('HSET', key, 'status', 'started', 'started_at', ARGV[5], 'last_heartbeat',
-          ARGV[5], 'worker_name', ARGV[6], 'headway_delivery', delivery)
+        call('HSET', key, 'status', 'started', 'started_at', now, 'last_heartbeat', now,
+          'worker_name', ARGV[5], 'headway_delivery', delivery)
         if fields[8] then
           call('PERSIST', key) -- it was to be forgotten had nobody begun it
         end
@@ -98,7 +120,7 @@ local jobs, leased, found = {}, {}, false
 local queues = (#KEYS - 5) / 3
 for q = 0, queues - 1 do
   local list, wake, workers = KEYS[6 + 3 * q], KEYS[7 + 3 * q], KEYS[8 + 3 * q]
-  local name, limit = ARGV[8 + 2 * q], tonumber(ARGV[9 + 2 * q])
+  local name, limit = ARGV[7 + 2 * q], tonumber(ARGV[8 + 2 * q])
   local waiting = paused[name] and 0 or call('LLEN', list)
   while waiting > 0 and #jobs == 0 do -- ids whose job is gone are passed over
     take(list, name, share_of(waiting, workers, limit), jobs, leased)
@@ -117,7 +139,6 @@ end
 if #jobs == 0 then
   return {}
 end
-local time = call('TIME')
 call('HSET', KEYS[1], unpack(leased))
 call('ZADD', KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2], ARGV[1])
 return { found, unpack(jobs) }
