@@ -26,6 +26,8 @@ POLL = 0.1
 AWAY: tuple[type[Exception], ...] = (*PASSING, RedisError)
 #: Nothing moved for so long, and no job waits or runs: jobs were lost.
 LOST_AFTER = 3.0
+#: A job that a worker has just taken is seen nowhere for a moment.
+UNSEEN = 1.0
 #: Nothing moved for so long: say what it waits for.
 SAID_AFTER = 8.0
 #: Nothing moved for so long, and jobs run: their worker may be dead.
@@ -93,6 +95,7 @@ class Watch:
     _moved: float = 0.0
     _acted: float = 0.0
     _resumes: int = 0
+    _idle_since: float | None = None
 
     def until_complete(self) -> runs.Run:
         """Return the run when every document of it is done or has failed.
@@ -122,12 +125,20 @@ class Watch:
         if quiet < LOST_AFTER:
             return
         waiting = self._jobs()
-        if waiting.is_idle:
+        if self._is_idle_for_long(waiting):
             self._bring_back(run)
         elif waiting.only_run and quiet > DEAD_AFTER and self._resumes < RESUMES:
             # Their worker may have died. Should it live, they just run twice.
             self._bring_back(run)
         self._wait(str(waiting))
+
+    def _is_idle_for_long(self, waiting: Waiting) -> bool:
+        now = self.clock.monotonic()
+        if not waiting.is_idle:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = now
+        return self._idle_since is not None and now - self._idle_since >= UNSEEN
 
     def _bring_back(self, run: runs.Run | None) -> None:
         """Enqueue again what is missing; what has never come is given up."""

@@ -99,7 +99,7 @@ def test_a_folder_is_ingested_though_redis_dies_and_a_second_run_does_nothing(
     assert code == 1, said
     figures = last_line(said)
     assert (figures["documents"], figures["new"], figures["failed"]) == (26, 0, 1)
-    assert figures["jobs"] == 2
+    assert figures["jobs"] == 2, said
     assert f"failed: {locked}: asks for a password; save it without one" in said
 
     code, said = tasks(environment, "ask", "what do owls hunt in the dark", "--json")
