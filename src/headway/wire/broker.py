@@ -117,7 +117,8 @@ class RedisChildBroker:
         self._clock = clock
         self._lease_ms = int(lease * 1000)
         self._next_ordinal = 1
-        self._tails: dict[tuple[Served, ...], bytes] = {}
+        #: What is the same in every reservation in that order.
+        self._fixed: dict[tuple[Served, ...], tuple[int, bytes, bytes]] = {}
         self._wake_keys: tuple[str, ...] = ()
 
     def serve(self, queues: Sequence[Served]) -> None:
@@ -146,7 +147,7 @@ class RedisChildBroker:
         if wait:
             packed = self._listening(wait) + packed
         if count:
-            packed = self._acknowledgement(acknowledging, count) + packed
+            packed = acknowledge_call(self._holder, acknowledging, count) + packed
         first = self._next_ordinal
         self._next_ordinal += wanted
         asked = bool(count) + bool(wait) + bool(wanted)
@@ -207,21 +208,17 @@ class RedisChildBroker:
             for job_id, value in flat.items()
         }
 
-    def end(self) -> None:
-        """Give the lease up, as a child that leaves and holds nothing."""
-        child = self._holder.child
-        self._line.ask(command(3, pack(b"ZREM", keys.LEASES, child)), 1)
-
     def close(self) -> None:
         """Give the connection up."""
         self._line.close()
 
     def _reservation(self, wanted: int, order: tuple[Served, ...]) -> bytes:
-        tail = self._tails.get(order)
-        if tail is None:
+        if order not in self._fixed:
+            names = self._reserve_keys(order)
             limits = [item for queue in order for item in (queue.name, queue.prefetch)]
-            tail = self._tails[order] = pack(*limits)
-        count = 1 + len(self._reserve_keys(order)) + 6 + 2 * len(order)
+            count = 1 + len(names) + 6 + len(limits)
+            self._fixed[order] = count, pack(len(names), *names), pack(*limits)
+        count, places, limited = self._fixed[order]
         arguments = pack(
             self._holder.child,
             self._lease_ms,
@@ -230,8 +227,7 @@ class RedisChildBroker:
             self._holder.worker,
             keys.JOB_PREFIX,
         )
-        names = self._reserve_keys(order)
-        return call(RESERVE, count, pack(len(names), *names) + arguments + tail)
+        return call(RESERVE, count, places + arguments + limited)
 
     def _reserve_keys(self, order: tuple[Served, ...]) -> list[str]:
         names = [
@@ -248,9 +244,6 @@ class RedisChildBroker:
                 keys.workers_of(queue.name),
             ]
         return names
-
-    def _acknowledgement(self, packed: bytes, count: int) -> bytes:
-        return acknowledge_call(self._holder, packed, count)
 
 
 def acknowledge_call(holder: Holder, packed: bytes, count: int) -> bytes:

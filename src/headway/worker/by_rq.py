@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway.worker")
 
+BURY = Script("bury")
+
 #: What Sentry and OpenTelemetry replace; RQ itself defines these in BaseWorker.
 _HOOKS = ("perform_job", "handle_exception")
 
@@ -180,7 +182,7 @@ class RQCode:
         """Put a job that cannot be read among the failed ones, with the reason."""
         seconds = self._clock.now().timestamp()
         log.error("%s", error)
-        Script("bury")(
+        BURY(
             self._client,
             [
                 keys.lease(self._holder.child),

@@ -43,6 +43,7 @@ from headway.worker.trusted_job import UnreadJob
 if TYPE_CHECKING:
     from redis import Redis
 
+SCRIPTS = Scripts()
 #: A job that has run for longer may have been shown in RQ's registries meanwhile.
 SHOWN_AFTER = 0.2
 
@@ -239,4 +240,4 @@ class Execute:
     def _unlock(self, lease: Lease) -> None:
         extras = job_hash.extras_of(job_hash.json_object(lease.meta))
         if unique := extras.get("unique"):
-            Scripts().unlock(self._client, [unique], [lease.job_id])
+            SCRIPTS.unlock(self._client, [unique], [lease.job_id])

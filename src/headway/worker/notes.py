@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway.worker")
 
+NOTE = Script("note")
 #: Seconds between two saves.
 EVERY = 0.5
 
@@ -93,12 +94,8 @@ class Notes:
         if lines:
             extras["log"] = [*extras.get("log", []), *lines][-LOG_LINES:]
         meta["headway"] = extras
-        _note()(
+        NOTE(
             self._client,
             [keys.lease(self._holder.child), job_key],
             [self._lease.job_id, self._lease.ordinal, json.dumps(meta)],
         )
-
-
-def _note() -> Script:
-    return Script("note")
