@@ -6,7 +6,6 @@ their jobs keep them apart.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -351,21 +350,17 @@ def rq_cron(line: Line) -> None:
 def rq_scheduler(line: Line) -> None:
     """Jobs of rq-scheduler, when they are due."""
     from parity_tasks import calls
+    from rq_scheduler import Scheduler
 
-    with warnings.catch_warnings(action="ignore"):
-        from rq_scheduler import Scheduler
-
-        scheduler = Scheduler("default", connection=line.client)
-        past = datetime(2000, 1, 1)  # noqa: DTZ001 - it wants a naive one
-        scheduler.enqueue_at(past, calls.echo, 1, job_id=line.id("once"))
-        scheduler.enqueue_at(past, calls.fail, "x", job_id=line.id("bad"))
-        scheduler.schedule(
-            past, calls.echo, args=[1], interval=60, id=line.id("interval")
-        )
-        cron = scheduler.cron("0 0 1 1 *", calls.echo, args=[1], id=line.id("cron"))
-        scheduler.change_execution_time(cron, past)
-        scheduler.enqueue_jobs()
-        assert line.id("cron") in line.queue().job_ids
+    scheduler = Scheduler("default", connection=line.client)
+    past = datetime(2000, 1, 1)  # noqa: DTZ001 - it wants a naive one
+    scheduler.enqueue_at(past, calls.echo, 1, job_id=line.id("once"))
+    scheduler.enqueue_at(past, calls.fail, "x", job_id=line.id("bad"))
+    scheduler.schedule(past, calls.echo, args=[1], interval=60, id=line.id("interval"))
+    cron = scheduler.cron("0 0 1 1 *", calls.echo, args=[1], id=line.id("cron"))
+    scheduler.change_execution_time(cron, past)
+    scheduler.enqueue_jobs()
+    assert line.id("cron") in line.queue().job_ids
 
 
 # What a job sees of itself
