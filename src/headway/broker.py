@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from headway.lease import Holder, Recovered, Served, Turn
+from headway.lease import Holder, Lease, Recovered, Served, Turn
 
 
 class ChildBroker(Protocol):
@@ -15,15 +15,31 @@ class ChildBroker(Protocol):
         self,
         wanted: int,
         order: tuple[Served, ...],
-        acknowledging: bytes,
-        count: int,
+        notes: bytes = b"",
         *,
-        wait: float,
+        wait: float = 0.0,
     ) -> Turn:
-        """Acknowledge what is done and take jobs, in one round trip, or wait for them.
+        """Acknowledge what is noted and take jobs, in one round trip, or wait for them.
 
         Raises:
             ConnectionError: the answer was lost; `held` tells what was done.
+        """
+        ...
+
+    def success(
+        self,
+        lease: Lease,
+        *,
+        ttl: int,
+        value: bytes,
+        began: float,
+        ended: float,
+        shown: bool,
+    ) -> bytes:
+        """Return the acknowledgement of a job that returned, to be noted.
+
+        `value` is what it returned as JSON, empty for None; times are seconds since
+        1970.
         """
         ...
 
@@ -55,12 +71,22 @@ class ChildBroker(Protocol):
 class SupervisorBroker(Protocol):
     """What the store does for a supervisor, which answers for its children."""
 
-    def acknowledge(self, holder: Holder, packed: bytes, count: int) -> None:
-        """Write what a child has done and cannot say itself."""
+    def acknowledge(self, holder: Holder, notes: bytes) -> list[str]:
+        """Write what a child has noted; return those that others wait for, as is."""
         ...
 
     def release(self, holder: Holder, ordinals: Sequence[int]) -> list[str]:
         """Give back jobs that a child has not begun; return their ids."""
+        ...
+
+    def held(self, holder: Holder) -> dict[int, tuple[str, str]]:
+        """Return id and queue of the jobs that a child holds, by ordinal."""
+        ...
+
+    def show(
+        self, holder: Holder, begun: Sequence[tuple[int, float]], now: float
+    ) -> None:
+        """Show running jobs in RQ's registries, by ordinal and second of begin."""
         ...
 
     def renew(self, children: Sequence[str]) -> list[str]:

@@ -54,6 +54,13 @@ MEANT = (
         ours=_NEAR.format(r"[89]\d"),
         why="renewed every ten seconds: a host that is lost does not haunt for minutes",
     ),
+    Meant(
+        path=r"rq:results:environment_of_a_job--names\[0\]\.return_value",
+        stock=r".*\"job\": ?true, ?\"worker\": ?true.*",
+        ours=r".*\"job\": ?false, ?\"worker\": ?true.*",
+        why="RQ_JOB_ID is one for a process, which lives for many jobs here, some at "
+        "once; and the C library keeps every value it is ever given",
+    ),
     # Failures that say more
     Meant(
         path=r"trace:callbacks--timeout\[\]",

@@ -10,7 +10,8 @@ import pytest
 from headway.clock import SystemClock
 from headway.lease import Holder, Served
 from headway.wire import keys
-from headway.wire.broker import RedisChildBroker, successes
+from headway.wire.broker import RedisChildBroker
+from headway.wire.success import successes
 from headway.wire.supervision import RedisSupervisorBroker
 
 HIGH = Served(name="high", prefetch=100, weight=1)
@@ -27,9 +28,7 @@ class Child:
 
     def __init__(self, store, name="0123456789abcdef", *, lease=30.0):
         self.holder = holder(name)
-        self.broker = RedisChildBroker(
-            store, self.holder, lease=lease, clock=SystemClock()
-        )
+        self.broker = RedisChildBroker(store, self.holder, lease=lease)
         self.broker.serve([HIGH, DEFAULT])
 
     def take(self, wanted=100, order=(HIGH, DEFAULT)):
@@ -43,7 +42,7 @@ class Child:
         packed = b"".join(
             self.success(each, ttl=ttl, value=value, shown=False) for each in leases
         )
-        turn = self.broker.reserve(0, (), packed, len(leases))
+        turn = self.broker.reserve(0, (), packed)
         self.broker.close()
         return turn
 
@@ -259,10 +258,11 @@ def test_packed_successes_can_be_read_back(app, basic, children):
     packed = b"".join(
         child.success(each, ttl=5, value=value, shown=True) for each in leases
     )
-    found = list(successes(packed))
+    found = successes(packed, 2)
     assert [each.job_id for each in found] == [lease.job_id for lease in leases]
-    assert {(each.value, each.began) for each in found} == {(b'"\r\n$"', 1e9)}
-    assert list(successes(b"")) == []
+    told = {(each.result, each.began, each.ordinal) for each in found}
+    assert told == {(value, "1000000000.000000", lease.ordinal) for lease in leases}
+    assert successes(b"", 0) == []
 
 
 # Release, renew, recover

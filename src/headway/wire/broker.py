@@ -9,112 +9,33 @@ compares what the child knows with what its lease says.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from headway.lease import Holder, Lease, Served, Turn
 from headway.wire import keys
 from headway.wire.line import Line, call, command, pack
 from headway.wire.moment import moment
 from headway.wire.scripts import Script
+from headway.wire.success import ACKNOWLEDGE, Success, acknowledge_call, packed
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from headway.clock import Clock
-
-#: Arguments of one job's acknowledgement.
-SIZE_OF_SUCCESS = 10
 #: What a reservation tells of each job; of some it tells all their fields as well.
 FIELDS_OF_ALL = 7
 #: An answer that is late by more than this is no answer, in seconds.
 LONGEST_WAIT = 3.0
 
-RESERVE, ACKNOWLEDGE = Script("reserve"), Script("acknowledge")
-RELEASE = Script("release")
-#: One job's acknowledgement; written out, since it is packed for every job. A text of
-#: a time has 27 letters, an execution's id has 32, and seconds since 1970 with six
-#: digits have 17 until 2286.
-_SUCCESS = (
-    b"$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
-    b"$27\r\n%b\r\n$32\r\n%b\r\n$17\r\n%.6f\r\n$17\r\n%.6f\r\n$1\r\n%d\r\n"
-)
-
-
-def success(
-    lease: Lease,
-    *,
-    execution: str,
-    ttl: int,
-    value: bytes,
-    began: float,
-    ended: float,
-    shown: bool,
-) -> bytes:
-    """Return the packed acknowledgement of a job that succeeded.
-
-    `value` is the result as JSON, empty for None; times are seconds since 1970.
-    """
-    job_id, queue = lease.job_id.encode(), lease.queue.encode()
-    held, seconds = b"%d:%b" % (lease.ordinal, queue), b"%d" % ttl
-    result = base64.b64encode(value)
-    return _SUCCESS % (
-        len(job_id),
-        job_id,
-        len(held),
-        held,
-        len(queue),
-        queue,
-        len(seconds),
-        seconds,
-        len(result),
-        result,
-        moment(ended),
-        execution.encode(),
-        began,
-        ended,
-        shown,
-    )
-
-
-class Success(NamedTuple):
-    """One job's acknowledgement, read back."""
-
-    job_id: str
-    ordinal: int
-    queue: str
-    value: bytes
-    began: float
-
-
-def successes(packed: bytes) -> Iterator[Success]:
-    """Read what `success` has packed, for jobs that must be ended otherwise."""
-    words, at = list[bytes](), 0
-    while at < len(packed):
-        begin = packed.index(b"\r\n", at) + 2
-        end = begin + int(packed[at + 1 : begin - 2])
-        words.append(packed[begin:end])
-        at = end + 2
-    for first in range(0, len(words), SIZE_OF_SUCCESS):
-        job_id, held, queue, _, value, _, _, began, *_ = words[first:]
-        yield Success(
-            job_id.decode(),
-            int(held.partition(b":")[0]),
-            queue.decode(),
-            base64.b64decode(value),
-            float(began),
-        )
+RESERVE, RELEASE = Script("reserve"), Script("release")
 
 
 class RedisChildBroker:
     """What Redis does for one child."""
 
-    def __init__(
-        self, client: Redis, holder: Holder, *, lease: float, clock: Clock
-    ) -> None:
+    def __init__(self, client: Redis, holder: Holder, *, lease: float) -> None:
         self._line = Line(client, (RESERVE, ACKNOWLEDGE, RELEASE))
         self._holder = holder
-        self._clock = clock
         self._lease_ms = int(lease * 1000)
         self._next_ordinal = 1
         #: What is the same in every reservation in that order.
@@ -129,12 +50,11 @@ class RedisChildBroker:
         self,
         wanted: int,
         order: tuple[Served, ...],
-        acknowledging: bytes = b"",
-        count: int = 0,
+        notes: bytes = b"",
         *,
         wait: float = 0.0,
     ) -> Turn:
-        """Acknowledge what is done and take jobs, in one round trip.
+        """Acknowledge what is noted and take jobs, in one round trip.
 
         With `wait`, jobs are taken as soon as there may be some, or after that many
         seconds: the reservation lies behind the wait in the same connection.
@@ -143,16 +63,16 @@ class RedisChildBroker:
             ConnectionError: the answer was lost; `resume` tells what was done.
             TimeoutError: likewise.
         """
-        packed = self._reservation(wanted, order) if wanted else b""
+        asking = self._reservation(wanted, order) if wanted else b""
         if wait:
-            packed = self._listening(wait) + packed
-        if count:
-            packed = acknowledge_call(self._holder, acknowledging, count) + packed
+            asking = self._listening(wait) + asking
+        if notes:
+            asking = acknowledge_call(self._holder, notes) + asking
         first = self._next_ordinal
         self._next_ordinal += wanted
-        asked = bool(count) + bool(wait) + bool(wanted)
-        answers = self._line.ask(packed, asked)
-        lost, parents = answers[0] if count else ((), ())
+        asked = bool(notes) + bool(wait) + bool(wanted)
+        answers = self._line.ask(asking, asked)
+        lost, parents = answers[0] if notes else ((), ())
         return _turn(answers[-1] if wanted else [], first, lost, parents)
 
     def success(
@@ -165,16 +85,24 @@ class RedisChildBroker:
         ended: float,
         shown: bool,
     ) -> bytes:
-        """Return the packed acknowledgement of a job; see `success`."""
-        execution = self._holder.execution_id(lease.ordinal)
-        return success(
-            lease,
-            execution=execution,
-            ttl=ttl,
-            value=value,
-            began=began,
-            ended=ended,
-            shown=shown,
+        """Return the acknowledgement of a job that returned, as it is noted.
+
+        `value` is what it returned as JSON, empty for None; times are seconds since
+        1970.
+        """
+        return packed(
+            Success(
+                lease.job_id,
+                f"{lease.ordinal}:{lease.queue}",
+                lease.queue,
+                ttl,
+                base64.b64encode(value).decode() if value else "",
+                moment(ended).decode(),
+                self._holder.execution_id(lease.ordinal),
+                f"{began:.6f}",
+                f"{ended:.6f}",
+                shown,
+            )
         )
 
     def wait(self, seconds: float) -> None:
@@ -244,24 +172,6 @@ class RedisChildBroker:
                 keys.workers_of(queue.name),
             ]
         return names
-
-
-def acknowledge_call(holder: Holder, packed: bytes, count: int) -> bytes:
-    """Return the command that acknowledges packed successes."""
-    head = pack(
-        3,
-        keys.lease(holder.child),
-        keys.worker(holder.worker),
-        keys.worker_executions(holder.worker),
-        holder.worker,
-        keys.JOB_PREFIX,
-        keys.RESULTS_PREFIX,
-        keys.FINISHED_PREFIX,
-        keys.STARTED_PREFIX,
-        keys.EXECUTION_PREFIX,
-        keys.EXECUTIONS_PREFIX,
-    )
-    return call(ACKNOWLEDGE, 11 + SIZE_OF_SUCCESS * count, head + packed)
 
 
 def release_call(child: str, jobs: Sequence[tuple[str, int]]) -> bytes:

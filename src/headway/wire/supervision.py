@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from headway.lease import Holder, Recovered
 from headway.wire import keys
-from headway.wire.broker import ACKNOWLEDGE, RELEASE, acknowledge_call, release_call
+from headway.wire.broker import RELEASE, release_call
 from headway.wire.line import Line
 from headway.wire.moment import moment
 from headway.wire.scripts import Script, Value
+from headway.wire.success import ACKNOWLEDGE, acknowledge_call
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -52,11 +53,11 @@ class RedisSupervisorBroker:
         lost = self._renew(self._client, [keys.LEASES], arguments)
         return [child.decode() for child in lost]
 
-    def acknowledge(self, holder: Holder, packed: bytes, count: int) -> list[str]:
+    def acknowledge(self, holder: Holder, notes: bytes) -> list[str]:
         """Write what a child has done; return jobs that have dependents, left as is."""
         line = Line(self._client, (ACKNOWLEDGE,))
         try:
-            _lost, parents = line.ask(acknowledge_call(holder, packed, count), 1)[0]
+            _lost, parents = line.ask(acknowledge_call(holder, notes), 1)[0]
         finally:
             line.close()
         return [job_id.decode() for job_id in parents]

@@ -3,40 +3,65 @@
 from __future__ import annotations
 
 import signal
+import time
 from types import FrameType
 
 from rq.timeouts import JobTimeoutException
 
 #: More than a timer of the system is sure to take, in seconds.
 LONGEST = 1e9
+#: The least that a timer is set to: none is what turns it off.
+SHORTEST = 1e-6
 
 
 class Alarm:
-    """Raises into a job that has run too long; one system call for each job.
+    """Raises into a job that has run too long; one system call for a batch of jobs.
 
-    The timer of a job that is over is left to run: the next job sets it anew, and a
-    signal that comes in between finds nothing running.
+    The timer of a job that is over is left to run: it rings before that of the next
+    one would, and is then set to what is left.
     """
 
     def __init__(self) -> None:
-        self._seconds: float | None = None
+        #: Of the job that runs: how long it may, and until which monotonic second.
+        self._seconds, self._until = 0.0, 0.0
+        #: The monotonic second at which the timer rings.
+        self._rings = 0.0
 
     def install(self) -> None:
-        """Take the signal; RQ's own timeouts give it away."""
+        """Take the signal; RQ's own timeouts give it away, and its timer as well."""
         signal.signal(signal.SIGALRM, self._ring)
+        self._rings = 0.0
+
+    def doubt(self) -> None:
+        """Set the timer for the next job in any case: the last may have used it."""
+        self._rings = 0.0
 
     def begin(self, seconds: float) -> None:
         """Allow the job that begins now that many seconds; none or less for ever."""
-        self._seconds = seconds
-        signal.setitimer(signal.ITIMER_REAL, min(max(0.0, seconds), LONGEST))
+        if seconds <= 0:
+            return
+        now = time.monotonic()
+        self._seconds, self._until = seconds, now + seconds
+        if not now < self._rings <= self._until:
+            self._set(now)
 
     def end(self) -> None:
         """Say that it is over."""
-        self._seconds = None
+        self._until = 0.0
+
+    def _set(self, now: float) -> None:
+        left = min(max(SHORTEST, self._until - now), LONGEST)
+        self._rings = now + left
+        signal.setitimer(signal.ITIMER_REAL, left)
 
     def _ring(self, _number: int, _frame: FrameType | None) -> None:
-        if self._seconds is not None:
-            seconds, self._seconds = self._seconds, None
-            raise JobTimeoutException(
-                f"Task exceeded maximum timeout value ({seconds:g} seconds)"
-            )
+        now = time.monotonic()
+        if not self._until:
+            return
+        if now < self._until:
+            self._set(now)
+            return
+        self._until = 0.0
+        raise JobTimeoutException(
+            f"Task exceeded maximum timeout value ({self._seconds:g} seconds)"
+        )

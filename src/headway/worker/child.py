@@ -130,7 +130,6 @@ class Child:
             wire_client.with_patience(self._client, wire_client.LOOP),
             self._start.holder,
             lease=self._plan.lease.total_seconds(),
-            clock=self._clock,
         )
         broker.serve(self._plan.queues)
         return broker
@@ -202,6 +201,7 @@ class Child:
     def _run(self, leases: list[Lease]) -> None:
         before, given_back = self._slot.done, list[Lease]()
         self._execute.look_at_the_clock()
+        self._alarm.doubt()
         self._slot.hold([lease.ordinal for lease in leases])
         self._slot.enter(State.BUSY, begin := self._clock.monotonic())
         for index, lease in enumerate(leases):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from rq.timeouts import JobTimeoutException
@@ -82,13 +83,19 @@ def timeout_of(lease: Lease) -> float:
     Raises:
         UnreadableJobError: what is stored is no number.
     """
-    try:
-        seconds = float(lease.timeout) if lease.timeout else TIMEOUT
-    except ValueError:
-        seconds = math.nan
-    if not math.isfinite(seconds):
+    seconds = _seconds(lease.timeout)
+    if seconds is None:
         raise _unreadable(lease, "timeout", lease.timeout, "seconds")
     return seconds
+
+
+@lru_cache(maxsize=128)  # most jobs of an application say one of a few
+def _seconds(written: bytes) -> float | None:
+    try:
+        seconds = float(written) if written else TIMEOUT
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _whole(lease: Lease, field: str, written: bytes) -> int:

@@ -9,7 +9,6 @@ whatever else becomes of a job is written by RQ's own code, at once.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
@@ -108,7 +107,6 @@ class Execute:
         if not self._slot.begin(index, now, self.deadline(lease, now)):
             self._slot.drop(index)
             return False
-        os.environ["RQ_JOB_ID"] = lease.job_id  # as RQ, for what the job starts
         if self.goes_by_rq(lease):
             succeeded = self.perform_by_rq(lease)
             self._alarm.install()  # RQ's own timeouts leave their own handler

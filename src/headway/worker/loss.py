@@ -12,10 +12,10 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headway.broker import SupervisorBroker
 from headway.clock import Clock
 from headway.lease import Holder
-from headway.wire.broker import successes
-from headway.wire.supervision import RedisSupervisorBroker
+from headway.wire.success import successes
 from headway.worker.aftermath import Aftermath
 from headway.worker.member import Doom, Member
 from headway.worker.plan import CRASH_LIMIT
@@ -71,13 +71,11 @@ def cause_of(status: int) -> str:
     return f"it exited with code {status}"
 
 
-def settle(
-    loss: Loss, broker: RedisSupervisorBroker, clock: Clock
-) -> Sequence[Aftermath]:
+def settle(loss: Loss, broker: SupervisorBroker, clock: Clock) -> Sequence[Aftermath]:
     """See to the jobs of a child that is gone; return what needs the application."""
     aftermath = _aftermath(loss, broker, clock)
     if loss.count:
-        parents = broker.acknowledge(loss.holder, loss.notes, loss.count)
+        parents = broker.acknowledge(loss.holder, loss.notes)
         aftermath += _successes(loss, parents)
     kept = [each.ordinal for each in aftermath]
     for orphan in broker.recover(
@@ -110,18 +108,16 @@ def _successes(loss: Loss, parents: Sequence[str]) -> list[Aftermath]:
             ordinal=success.ordinal,
             queue=success.queue,
             holder=loss.holder,
-            began=success.began,
+            began=float(success.began),
             why="succeeded",
-            value=success.value,
+            value=success.result,
         )
-        for success in successes(loss.notes)
+        for success in successes(loss.notes, loss.count)
         if success.job_id in parents
     ]
 
 
-def _aftermath(
-    loss: Loss, broker: RedisSupervisorBroker, clock: Clock
-) -> list[Aftermath]:
+def _aftermath(loss: Loss, broker: SupervisorBroker, clock: Clock) -> list[Aftermath]:
     if not loss.doomed:
         return []
     ids = broker.held(loss.holder)

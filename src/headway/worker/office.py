@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from headway.broker import SupervisorBroker
 from headway.clock import Clock
-from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker.contact import Contact
 from headway.worker.plan import Plan
 
@@ -21,7 +21,7 @@ class Office:
 
     plan: Plan
     client: Redis
-    broker: RedisSupervisorBroker
+    broker: SupervisorBroker
     contact: Contact
     clock: Clock
     _next: dict[str, float] = field(default_factory=dict[str, float])

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
+from headway.broker import ChildBroker
 from headway.clock import Clock
 from headway.lease import Lease, Served, Turn
-from headway.wire.broker import RedisChildBroker
 from headway.worker.order import Ordering
 from headway.worker.slot import Slot
 
@@ -41,7 +41,7 @@ class Supply:
 
     def __init__(
         self,
-        broker: RedisChildBroker,
+        broker: ChildBroker,
         slot: Slot,
         ordering: Ordering,
         clock: Clock,
@@ -88,7 +88,7 @@ class Supply:
         if not self._slot.note(packed):
             self.flush()
             if not self._slot.note(packed):  # a result of more than a mebibyte
-                turn = self._patiently(0, (), packed, 1)
+                turn = self._patiently(0, (), packed)
                 self._tell_lost(turn, {lease.job_id: noted})
                 self._finish_parents(turn, {lease.job_id: noted})
                 self.forget(lease)
@@ -134,10 +134,10 @@ class Supply:
     def _exchange(
         self, wanted: int, order: tuple[Served, ...], wait: float = 0.0
     ) -> Turn:
-        packed, count = self._slot.notes()
+        notes, _ = self._slot.notes()
         noted = self._noted
-        turn = self._patiently(wanted, order, packed, count, wait)
-        if count:
+        turn = self._patiently(wanted, order, notes, wait)
+        if notes:
             settled = self._slot.settled
             self._noted = {}
             self._tell_lost(turn, dict(list(noted.items())[settled:]))
@@ -149,8 +149,7 @@ class Supply:
         self,
         wanted: int,
         order: tuple[Served, ...],
-        packed: bytes,
-        count: int,
+        notes: bytes,
         wait: float = 0.0,
     ) -> Turn:
         """Ask until the store answers; a lost answer leads to what is still true."""
@@ -159,7 +158,7 @@ class Supply:
             try:
                 if away:
                     self._resume()
-                turn = self._broker.reserve(wanted, order, packed, count, wait=wait)
+                turn = self._broker.reserve(wanted, order, notes, wait=wait)
             except RedisError as error:
                 if not away:
                     log.warning("Redis is away, the child waits: %s", error)

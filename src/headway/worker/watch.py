@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from headway.broker import SupervisorBroker
 from headway.clock import Clock
-from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker.member import Member
 from headway.worker.slot import Held, State
 
@@ -48,25 +48,25 @@ def take_back(member: Member, now: float) -> None:
             member.to_release.add(held.ordinal)
 
 
-def release(member: Member, broker: RedisSupervisorBroker) -> None:
+def release(member: Member, broker: SupervisorBroker) -> None:
     """Give back what was taken from a child; it may be tried again."""
     if member.to_release and member.holder is not None:
         broker.release(member.holder, sorted(member.to_release))
         member.to_release.clear()
 
 
-def acknowledge(member: Member, broker: RedisSupervisorBroker, now: float) -> None:
+def acknowledge(member: Member, broker: SupervisorBroker, now: float) -> None:
     """Write what a child has done, while it is busy with a long job."""
     notes, count = member.slot.notes()
     if count <= member.slot.settled or member.holder is None:
         return
     if any(now - held.began > LONG for held in running(member)):
         member.slot.settle(count)
-        broker.acknowledge(member.holder, notes, count)
+        broker.acknowledge(member.holder, notes)
 
 
 def show(
-    member: Member, broker: RedisSupervisorBroker, clock: Clock, *, again: bool
+    member: Member, broker: SupervisorBroker, clock: Clock, *, again: bool
 ) -> None:
     """Show long jobs in RQ's registries; `again` keeps there what is shown."""
     now, seconds = clock.monotonic(), clock.now().timestamp()

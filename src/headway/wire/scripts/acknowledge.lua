@@ -11,15 +11,19 @@
 -- ARGV[5]  ... of a sorted set of started jobs
 -- ARGV[6]  ... of an execution's hash
 -- ARGV[7]  ... of the sorted set of a job's executions
--- then for each job: id, its `ordinal:queue` in the lease, queue, result ttl in seconds
---           (-1: for ever), return value in base64 ("" for None), ended as RQ writes a
---           time, id of the execution, began and ended in seconds since 1970, "1" if it
---           was shown in RQ's registries while it ran
+-- ARGV[8]  in MessagePack, value after value, for each job: id, its `ordinal:queue` in
+--          the lease, queue, result ttl in seconds (-1: for ever), return value in
+--          base64 ("" for None), ended as RQ writes a time, id of the execution, began
+--          and ended in seconds since 1970, whether it was shown in RQ's registries
+--          while it ran. One argument, for each word that is sent costs Redis as much
+--          as a small command.
 --
 -- Returns the ids whose lease was lost, then those with dependents, which only RQ's own
 -- code can finish: they are left as they were.
 
-local FIRST, SIZE = 8, 10
+-- Places in what is unpacked of a job; the first is where the next one begins, or -1.
+local NEXT, ID, HELD, QUEUE, TTL, VALUE, ENDED_AT, EXECUTION, BEGAN, ENDED, SHOWN =
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 local call, pcall = redis.call, redis.pcall
 local JOB, RESULTS = ARGV[2], ARGV[3]
 
@@ -31,11 +35,11 @@ local function dependencies_of(id)
   return JOB .. ':' .. id .. ':dependencies' -- the double colon is RQ's
 end
 
-local function drop_execution(id, execution, queue)
-  local both = id .. ':' .. execution
+local function drop_execution(job)
+  local both = job[ID] .. ':' .. job[EXECUTION]
   call('DEL', ARGV[6] .. both)
-  call('ZREM', ARGV[5] .. queue, both)
-  call('ZREM', ARGV[7] .. id, execution)
+  call('ZREM', ARGV[5] .. job[QUEUE], both)
+  call('ZREM', ARGV[7] .. job[ID], job[EXECUTION])
   call('SREM', KEYS[3], both)
 end
 
@@ -48,19 +52,19 @@ local function append(results, ...)
   end
 end
 
-local function keep(key, a, ttl)
-  local results = RESULTS .. ARGV[a]
-  if ARGV[a + 4] == '' then
-    append(results, 'execution_id', ARGV[a + 6], 'execution_started_at', ARGV[a + 7],
-      'execution_ended_at', ARGV[a + 8])
+local function keep(key, job)
+  local results, ttl = RESULTS .. job[ID], job[TTL]
+  if job[VALUE] == '' then
+    append(results, 'execution_id', job[EXECUTION], 'execution_started_at',
+      job[BEGAN], 'execution_ended_at', job[ENDED])
   else
-    append(results, 'return_value', ARGV[a + 4], 'execution_id', ARGV[a + 6],
-      'execution_started_at', ARGV[a + 7], 'execution_ended_at', ARGV[a + 8])
+    append(results, 'return_value', job[VALUE], 'execution_id', job[EXECUTION],
+      'execution_started_at', job[BEGAN], 'execution_ended_at', job[ENDED])
   end
   if ttl > 0 then
     call('EXPIRE', key, ttl)
     call('EXPIRE', results, ttl)
-    return math.floor(ARGV[a + 8]) + ttl
+    return math.floor(job[ENDED]) + ttl
   end
   call('PERSIST', key)
   call('PERSIST', results)
@@ -68,47 +72,48 @@ local function keep(key, a, ttl)
 end
 
 -- What is asked of each job is asked of all of them at once: it is rarely so.
-local ids, jobs, related = {}, {}, {}
-for a = FIRST, #ARGV, SIZE do
-  local id = ARGV[a]
-  ids[#ids + 1] = id
-  jobs[#jobs + 1] = JOB .. id
-  related[#related + 1] = dependents_of(id)
-  related[#related + 1] = dependencies_of(id)
+local jobs, ids, related, at = {}, {}, {}, 0
+while at ~= -1 do
+  local job = { cmsgpack.unpack_limit(ARGV[8], 10, at) }
+  local id, n = job[ID], #jobs + 1
+  jobs[n], ids[n] = job, id
+  related[2 * n - 1], related[2 * n] = dependents_of(id), dependencies_of(id)
+  at = job[NEXT]
 end
 local held = call('HMGET', KEYS[1], unpack(ids))
-local any_deleted = call('EXISTS', unpack(jobs)) < #jobs
 local any_related = call('EXISTS', unpack(related)) > 0
 
 local lost, parents, done, finished, seconds = {}, {}, {}, {}, 0
-for n, id in ipairs(ids) do
-  local a = FIRST + (n - 1) * SIZE
-  local key, queue, ttl = jobs[n], ARGV[a + 2], tonumber(ARGV[a + 3])
-  if held[n] ~= ARGV[a + 1] then
+for n, job in ipairs(jobs) do
+  local id, ttl, ended_at = job[ID], job[TTL], job[ENDED_AT]
+  if held[n] ~= job[HELD] then
     lost[#lost + 1] = id
   elseif any_related and call('EXISTS', dependents_of(id)) == 1 then
     parents[#parents + 1] = id
   else
     done[#done + 1] = id
-    seconds = seconds + ARGV[a + 8] - ARGV[a + 7]
-    if ARGV[a + 9] == '1' then
-      drop_execution(id, ARGV[a + 6], queue)
+    seconds = seconds + job[ENDED] - job[BEGAN]
+    if job[SHOWN] then
+      drop_execution(job)
     end
+    local key = JOB .. id
     if ttl == 0 then
       call('UNLINK', key, RESULTS .. id, dependencies_of(id))
-    elseif not (any_deleted and call('EXISTS', key) == 0) then
-      local set = pcall('HSET', key, 'status', 'finished', 'ended_at', ARGV[a + 5],
-        'last_heartbeat', ARGV[a + 5])
+    else
+      local set = pcall('HSET', key, 'status', 'finished', 'ended_at', ended_at,
+        'last_heartbeat', ended_at)
       if type(set) == 'table' and not string.find(set.err, 'WRONGTYPE', 1, true) then
         return set -- Redis is full, and so nothing is written yet: all of it is asked again
       end
-      if type(set) == 'number' then -- else somebody has put something else there
-        local scores = finished[queue]
+      if set == 3 then -- none of them was there: the job was deleted while it ran
+        call('DEL', key)
+      elseif type(set) == 'number' then -- else somebody has put something else there
+        local scores = finished[job[QUEUE]]
         if not scores then
           scores = {}
-          finished[queue] = scores
+          finished[job[QUEUE]] = scores
         end
-        scores[#scores + 1] = keep(key, a, ttl)
+        scores[#scores + 1] = keep(key, job)
         scores[#scores + 1] = id
         if any_related and ttl > 0 then
           call('EXPIRE', dependencies_of(id), ttl) -- as RQ, or they would stay

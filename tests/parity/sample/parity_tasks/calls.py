@@ -105,7 +105,7 @@ def named_by_the_environment():
     """RQ tells a job, and all that it starts, who they are."""
     job = get_current_job()
     return {
-        "job": os.environ["RQ_JOB_ID"] == job.id,
+        "job": os.environ.get("RQ_JOB_ID") == job.id,
         "worker": os.environ["RQ_WORKER_ID"] == job.worker_name,
     }
 
