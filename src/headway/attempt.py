@@ -65,7 +65,7 @@ class Attempt:
 
     def broken_off(
         self, delivery: Delivery, error: BaseException, elapsed: timedelta
-    ) -> Outcome:
+    ) -> Retried | Failed:
         """Say what comes of a run that its worker has ended, as after a timeout."""
         outcome = self._after(error, delivery)
         self._tell_ended(delivery, outcome, elapsed.total_seconds())
@@ -121,7 +121,7 @@ class Attempt:
         returned: object = delivery.task.function(*args, **kwargs)
         return returned
 
-    def _after(self, error: BaseException, delivery: Delivery) -> Outcome:
+    def _after(self, error: BaseException, delivery: Delivery) -> Retried | Failed:
         # Another attempt cannot mend a wrong argument, a late job or a bad result.
         hopeless = isinstance(error, ArgumentError | JobExpiredError | ResultError)
         if delivery.retry is None or hopeless:

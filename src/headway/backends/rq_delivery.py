@@ -25,10 +25,9 @@ from headway.delivery import Delivery
 from headway.errors import TaskTimeoutError
 from headway.job import LOG_LINES, Progress
 from headway.outcome import Failed, Retried, Succeeded
-from headway.retry import Retry
 from headway.task import DefinedTask
 from headway.wire import job_hash
-from headway.wire.scripts import Scripts
+from headway.wire.unique import give_back
 
 #: Attempts whose reasons are kept on the job.
 ERRORS_KEPT = 10
@@ -144,7 +143,7 @@ class _JobRun:
             args=self._job.args,
             kwargs=self._job.kwargs,
             attempt=(self._job.number_of_retries or 0) + 1,
-            retry=self._retry(),
+            retry=job_hash.retry_of(self._extras, self._task.options.get("retry")),
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
             save_progress=self._save_progress,
             save_log=self._save_log,
@@ -153,12 +152,6 @@ class _JobRun:
             interrupts=(ReturnedRetry,),
             inspect=look_for_retry,
         )
-
-    def _retry(self) -> Retry | None:
-        if "retry" not in self._extras:
-            return self._task.options.get("retry")
-        wire = self._extras["retry"]
-        return Retry.from_wire(wire) if wire else None
 
     def _save_progress(self, progress: Progress) -> None:
         self._extras["progress"] = asdict(progress)
@@ -179,8 +172,7 @@ class _JobRun:
         self._job.save_meta()  # type: ignore[no-untyped-call]
 
     def _give_unique_key_back(self) -> None:
-        if unique := self._extras.get("unique"):
-            Scripts().unlock(self._job.connection, [unique], [self._job.id])
+        give_back(self._job.connection, self._job.id, self._job.meta)
 
 
 def rq_retry(job: RQJob, delay: timedelta) -> RQRetry:

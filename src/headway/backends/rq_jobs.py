@@ -21,6 +21,7 @@ from headway.wire.promotion import promote
 from headway.wire.reading import Fields, text
 from headway.wire.scripts import Scripts
 from headway.wire.stored_job import StoredJob, newest
+from headway.wire.unique import give_back
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -237,8 +238,7 @@ class RQJobs(Asker):
         """Give back what a job held while it waited."""
         names = ("meta", "rate_limit_key")
         meta, limit = self.client.hmget(keys.job(job_id), names)
-        if unique := job_hash.extras_of(job_hash.json_object(meta)).get("unique"):
-            self._scripts.unlock(self.client, [unique], [job_id])
+        give_back(self.client, job_id, job_hash.json_object(meta))
         if limit:
             rq_limits.free_slot(self.client, text(limit), job_id)
 

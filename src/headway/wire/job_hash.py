@@ -16,7 +16,7 @@ from typing import Any, TypedDict, cast
 from headway.codec import Arguments
 from headway.job import JobStatus
 from headway.message import Terms
-from headway.retry import RetryWire
+from headway.retry import Retry, RetryWire
 
 #: RQ compresses every payload, and reads what is not. Below this many bytes it saves
 #: nothing, and costs more than all the rest of writing a job.
@@ -117,6 +117,14 @@ def extras_of(meta: Mapping[str, Any]) -> Extras:
     """Return what Headway keeps in a job's meta."""
     found = meta.get("headway")
     return cast("Extras", found) if isinstance(found, dict) else Extras()
+
+
+def retry_of(extras: Extras, of_task: Retry | None) -> Retry | None:
+    """Return the rule of this one call, or else that of its task."""
+    if "retry" not in extras:
+        return of_task
+    wire = extras["retry"]
+    return Retry.from_wire(wire) if wire else None
 
 
 def json_object(text: str | bytes | None) -> dict[str, Any]:

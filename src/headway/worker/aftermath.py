@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from headway.app import App
-from headway.errors import (
-    JobKilledError,
-    TaskNotAllowedError,
-    TaskTimeoutError,
-    UnknownTaskError,
-    UnreadableJobError,
-)
+from headway.errors import HeadwayError, JobKilledError, TaskTimeoutError
 from headway.lease import Holder, Lease
-from headway.retry import Retry
-from headway.wire import job_hash, keys
-from headway.worker import payload
+from headway.outcome import Failed, Retried
+from headway.wire import keys
 from headway.worker.by_rq import RQCode
+from headway.worker.delivering import Deliver
+from headway.worker.notes import Notes
 from headway.worker.plan import Plan
 from headway.worker.trusted_job import TrustedJob
 
@@ -68,42 +64,43 @@ def settle(
     )
     fields: Any = client.hgetall(keys.job(aftermath.job_id))
     lease = _lease(aftermath, fields)
-    if aftermath.why == "succeeded":
-        result = json.loads(aftermath.value) if aftermath.value else None
-        by_rq.succeed(lease, result, aftermath.began)
-    elif aftermath.why == "stopped":
-        by_rq.stop(lease, aftermath.began)
-    else:
-        _fail(lease, aftermath, app, by_rq)
+    match aftermath.why:
+        case "succeeded":
+            result = json.loads(aftermath.value) if aftermath.value else None
+            by_rq.succeed(lease, result, aftermath.began)
+        case "stopped":
+            by_rq.stop(lease, aftermath.began)
+        case "timeout" | "killed":
+            _end(lease, _outcome(lease, aftermath, app, client), aftermath, by_rq)
     if not client.exists(keys.lease(aftermath.holder.child)):
         client.zrem(keys.LEASES, aftermath.holder.child)
 
 
-def _fail(lease: Lease, aftermath: Aftermath, app: App, by_rq: RQCode) -> None:
+def _end(
+    lease: Lease, outcome: Retried | Failed, aftermath: Aftermath, by_rq: RQCode
+) -> None:
+    match outcome:
+        case Retried(error=error, delay=delay):
+            by_rq.retry(lease, error, delay, aftermath.began)
+        case Failed(error=error):
+            by_rq.fail(lease, error, aftermath.began)
+        case _:
+            assert_never(outcome)
+
+
+def _outcome(
+    lease: Lease, aftermath: Aftermath, app: App, client: Redis
+) -> Retried | Failed:
+    """Return what its task's rule, or that of the call, makes of a killed run."""
     kind = TaskTimeoutError if aftermath.why == "timeout" else JobKilledError
     error = kind(aftermath.reason)
-    rule = _rule(lease, app)
-    attempt = int(lease.retried or 0) + 1
-    delay = rule.delay_after(attempt, error, now=app.clock.now()) if rule else None
-    if delay is None:
-        by_rq.fail(lease, error, aftermath.began)
-    else:
-        by_rq.retry(lease, error, delay, aftermath.began)
-
-
-def _rule(lease: Lease, app: App) -> Retry | None:
-    """Return the rule of the call or of its task, if either can be read."""
-    extras = job_hash.extras_of(job_hash.json_object(lease.meta))
-    if "retry" in extras:
-        wire = extras["retry"]
-        return Retry.from_wire(wire) if wire else None
+    elapsed = app.clock.now() - datetime.fromtimestamp(aftermath.began, UTC)
+    notes = Notes(client, aftermath.holder, lease, app.clock)
     try:
-        raw = payload.unpacked(lease.job_id, lease.data)
-        return app.registry.resolve(payload.read(lease.job_id, raw).name).options.get(
-            "retry"
-        )
-    except (UnreadableJobError, UnknownTaskError, TaskNotAllowedError):
-        return None
+        delivery = Deliver(app.registry)(lease, notes)
+    except HeadwayError:  # pickle, or nothing that can be read: there is no rule
+        return Failed(error=error)
+    return app.attempt().broken_off(delivery, error, elapsed)
 
 
 def _lease(aftermath: Aftermath, fields: dict[bytes, bytes]) -> Lease:

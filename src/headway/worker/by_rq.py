@@ -24,10 +24,11 @@ from rq.worker import BaseWorker
 from headway.clock import Clock
 from headway.errors import LeaseLostError, UnreadableJobError
 from headway.lease import Holder, Lease
-from headway.wire import keys
+from headway.wire import job_hash, keys
 from headway.wire.fence import FencedRedis
 from headway.wire.moment import moment
 from headway.wire.scripts import Script
+from headway.wire.unique import give_back
 from headway.worker.horse import End, Horse
 from headway.worker.trusted_job import TrustedJob
 
@@ -86,6 +87,7 @@ class RQCode:
             end.fail(error)
 
         self._settled(lease, settle, began)
+        self._let_go(lease)
 
     def retry(
         self, lease: Lease, error: BaseException, delay: timedelta, began: float
@@ -109,6 +111,11 @@ class RQCode:
     def stop(self, lease: Lease, began: float) -> None:
         """Write that a job was stopped by a person."""
         self._settled(lease, End.stop, began)
+        self._let_go(lease)
+
+    def _let_go(self, lease: Lease) -> None:
+        if lease.meta:
+            give_back(self._client, lease.job_id, job_hash.json_object(lease.meta))
 
     def enqueue_ready(self) -> None:
         """Enqueue the dependents that a worker had let go when it died."""

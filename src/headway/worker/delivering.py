@@ -122,9 +122,7 @@ def time_of_callbacks(lease: Lease) -> int:
 def _extras(lease: Lease, retry: Retry | None) -> tuple[Retry | None, datetime | None]:
     extras = job_hash.extras_of(job_hash.json_object(lease.meta))
     try:
-        if "retry" in extras:
-            wire = extras["retry"]
-            retry = Retry.from_wire(wire) if wire else None
+        retry = job_hash.retry_of(extras, retry)
         expires_at = extras.get("expires_at")
         return retry, datetime.fromisoformat(expires_at) if expires_at else None
     except (TypeError, ValueError, KeyError, AttributeError) as error:

@@ -29,7 +29,7 @@ from headway.errors import HeadwayError, UnreadableJobError
 from headway.lease import Holder, Lease
 from headway.outcome import Failed, Outcome, Retried, Succeeded
 from headway.wire import job_hash
-from headway.wire.scripts import Scripts
+from headway.wire.unique import give_back
 from headway.worker import cuda, payload
 from headway.worker.alarm import Alarm
 from headway.worker.by_rq import RQCode, is_patched
@@ -42,7 +42,6 @@ from headway.worker.trusted_job import UnreadJob
 if TYPE_CHECKING:
     from redis import Redis
 
-SCRIPTS = Scripts()
 #: A job that has run for longer may have been shown in RQ's registries meanwhile.
 SHOWN_AFTER = 0.2
 
@@ -186,7 +185,7 @@ class Execute:
 
     def broken_off(
         self, delivery: Delivery, error: BaseException, elapsed: timedelta
-    ) -> Outcome:
+    ) -> Retried | Failed:
         """Return what comes of a run that was ended because of its time."""
         return self._attempt.broken_off(delivery, error, elapsed)
 
@@ -198,7 +197,7 @@ class Execute:
         self._supply.acknowledge(lease, value, began, ended, shown=shown)
         if lease.meta and b'"unique"' in lease.meta:
             self._supply.flush()
-            self._unlock(lease)
+            give_back(self._client, lease.job_id, job_hash.json_object(lease.meta))
 
     def end_by_rq(self, lease: Lease, outcome: Ending, began: float) -> None:
         """Write any other outcome, now."""
@@ -209,7 +208,6 @@ class Execute:
                 self._by_rq.retry(lease, error, delay, began)
             case Failed(error=error):
                 self._by_rq.fail(lease, error, began)
-                self._unlock(lease)
             case AskedAgain(retry=retry):
                 self._by_rq.succeed(lease, retry, began)
                 return
@@ -224,7 +222,6 @@ class Execute:
     def stop(self, lease: Lease, began: float) -> None:
         """Write that a person has stopped it."""
         self._by_rq.stop(lease, began)
-        self._unlock(lease)
 
     def finish_parent(self, noted: Noted) -> None:
         """Write a success that others wait for."""
@@ -234,8 +231,3 @@ class Execute:
     def _look_for_poison(self, error: BaseException) -> None:
         if self._has_device and cuda.is_poisoned(error):
             self.poison = error
-
-    def _unlock(self, lease: Lease) -> None:
-        extras = job_hash.extras_of(job_hash.json_object(lease.meta))
-        if unique := extras.get("unique"):
-            SCRIPTS.unlock(self._client, [unique], [lease.job_id])
