@@ -242,7 +242,12 @@ class App:
 
     @overload
     def resource(
-        self, /, *, scope: Literal["child"] = "child", eager: bool = False
+        self,
+        /,
+        *,
+        scope: Literal["child"] = "child",
+        eager: bool = False,
+        queue: str | None = None,
     ) -> Callable[[Callable[[], Iterator[T]]], Resource[T]]: ...
 
     def resource(
@@ -252,18 +257,22 @@ class App:
         *,
         scope: str = "child",
         eager: bool = False,
+        queue: str | None = None,
     ) -> Any:
         """Open something once in each child, for its tasks to share.
 
         The function opens, yields once and closes. It is called when a task first
-        asks, or with `eager` when the child starts.
+        asks, or with `eager` when the child starts; with `queue` as well, only in
+        children that serve it: a model is loaded there alone.
 
         Raises:
             ConfigurationError: the function is none that does so.
+            UnknownQueueError: the application declares no such queue.
         """
+        check_queue("app.resource", queue, self._by_name)
 
         def define(function: Callable[[], Iterator[Any]]) -> Resource[Any]:
-            made = resource.define(function, scope=scope, eager=eager)
+            made = resource.define(function, scope=scope, eager=eager, queue=queue)
             self.resources.declared.append(made)
             return made
 

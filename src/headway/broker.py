@@ -112,6 +112,10 @@ class SupervisorBroker(Protocol):
         """Give back what is held by children whose lease has run out."""
         ...
 
+    def misused(self) -> dict[str, str]:
+        """Return the queues whose key holds something else than jobs, and what."""
+        ...
+
     def nudge(self) -> None:
         """Wake an idle worker for jobs that came without a wake-up."""
         ...

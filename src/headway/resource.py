@@ -12,7 +12,7 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -42,10 +42,16 @@ class Resource(Generic[T]):
     function: Callable[[], Iterator[T]]
     #: Opened when a child starts, and not only when a task first asks.
     eager: bool = False
+    #: Opened so in children alone that serve this queue; None is all of them.
+    queue: str | None = None
 
 
 def define(
-    function: Callable[[], Iterator[T]], *, scope: str = "child", eager: bool = False
+    function: Callable[[], Iterator[T]],
+    *,
+    scope: str = "child",
+    eager: bool = False,
+    queue: str | None = None,
 ) -> Resource[T]:
     """Make a generator function a resource.
 
@@ -56,6 +62,11 @@ def define(
     if scope != "child":
         raise ConfigurationError(
             f"resource {name}: scope={scope!r}: expected 'child', the only one there is"
+        )
+    if queue is not None and not eager:
+        raise ConfigurationError(
+            f"resource {name}: queue={queue!r} says in which children it is opened at "
+            "their start: add eager=True. Else it is opened where a task first asks"
         )
     if inspect.isasyncgenfunction(function):
         raise ConfigurationError(
@@ -70,7 +81,7 @@ def define(
             f"resource {name}: expected a function without parameters that opens, "
             "yields once and closes"
         )
-    return Resource(name=name, function=function, eager=eager)
+    return Resource(name=name, function=function, eager=eager, queue=queue)
 
 
 class Resources:
@@ -107,14 +118,16 @@ class Resources:
                 return value
         return self._open(resource)
 
-    def open(self) -> None:
-        """Open those that are declared eager, and keep all until `close`.
+    def open(self, served: Collection[str]) -> None:
+        """Open what a child of these queues is to open at once; keep all until `close`.
 
         One that does not open is logged: the jobs that ask for it try again, and the
         others need not wait for it.
         """
         self.kept = True
-        for resource in (one for one in self.declared if one.eager):
+        for resource in self.declared:
+            if not resource.eager or resource.queue not in (None, *served):
+                continue
             try:
                 self.get(resource)
             except Exception:  # a child that ends here would only be started again

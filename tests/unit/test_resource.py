@@ -90,9 +90,17 @@ def test_what_is_opened_last_is_closed_first(resources):
 
 def test_only_the_eager_ones_are_opened_at_the_start(resources):
     resources.declared += [POOL, CLIENT]
-    resources.open()
+    resources.open({"default"})
     assert said == ["client opens"]
     assert resources.kept
+
+
+def test_one_of_a_queue_is_opened_only_where_that_is_served(resources):
+    resources.declared += [define(pool, eager=True, queue="gpu"), CLIENT]
+    resources.open({"default", "low"})
+    assert said == ["client opens"]
+    resources.open({"low", "gpu"})
+    assert said == ["client opens", "pool opens"]
 
 
 def test_an_eager_one_that_does_not_open_keeps_no_other_from_it(resources, caplog):
@@ -103,7 +111,7 @@ def test_an_eager_one_that_does_not_open_keeps_no_other_from_it(resources, caplo
 
     one = define(away, eager=True)
     resources.declared += [one, CLIENT]
-    resources.open()
+    resources.open(())
     assert said == ["client opens"]
     assert "Away: no server" in caplog.text
     assert resources.get(one) is None
@@ -298,6 +306,8 @@ def with_parameters(number: int) -> Iterator[int]:
         (asynchronous, {}, "is an async generator"),
         (with_parameters, {}, "without parameters"),
         (len, {}, "opens, yields once and closes"),
+        (pool, {"queue": "default"}, "add eager=True"),
+        (pool, {"queue": "gpus", "eager": True}, "no queue 'gpus'; queues.py"),
     ],
 )
 def test_what_cannot_be_a_resource_is_refused(app, function, options, words):

@@ -92,6 +92,19 @@ def test_what_is_no_job_is_passed_over(app, tasks, burst, store, book):
     assert book.waiting() == []
 
 
+def test_a_key_that_is_no_queue_keeps_no_other_from_being_served(
+    app, tasks, worker, marks, store
+):
+    store.set("rq:queue:high", "text")
+    running = worker("high", "default")
+    until(lambda: "rq:queue:high holds a string" in running.said, "said so")
+    assert tasks.short.enqueue("other").result(timeout=5) == "other"
+    store.delete("rq:queue:high")
+    assert tasks.short.using(queue="high").enqueue("now").result(timeout=5) == "now"
+    assert "Redis" not in running.said
+    assert running.stop() == 0
+
+
 def test_an_id_that_stands_twice_in_its_queue_is_committed_once(
     app, tasks, burst, store, book
 ):

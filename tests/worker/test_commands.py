@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
-from rq import Worker
+from rq import Callback, Worker
 from rq.command import (
     send_command,
     send_kill_horse_command,
@@ -74,6 +76,41 @@ def test_one_execution_can_be_stopped_and_another_one_not(
             execution_id=wanted,
         )
     until(lambda: job.status == "stopped", "stopped")
+
+
+def test_a_job_that_waits_behind_another_in_its_child_can_be_stopped(
+    app, tasks, worker, marks, book, store
+):
+    running = worker("--name", "w")
+    app.enqueue_many([tasks.short.message(str(n)) for n in range(30)])
+    until(lambda: len(book.of("finished")) == 30, "it knows that jobs are short")
+    running.send(signal.SIGSTOP)  # it would give back what waits for long
+    first, second = app.enqueue_many(
+        [tasks.held.message("first"), tasks.short.message("second")]
+    )
+    marks.until("begin first")
+    assert second.status == "started"
+    assert second.cancel()
+    running.send(signal.SIGCONT)
+    until(lambda: "stop-job" in running.said, "told")
+    marks.open("first")
+    assert first.result(timeout=5) == "first"
+    until(lambda: second.status == "stopped", "stopped")
+    assert marks.count("run second") == 0
+    assert running.stop() == 0
+
+
+def test_in_threads_a_job_that_only_rqs_code_can_run_is_stopped_and_not_failed(
+    app, tasks, worker, marks, book, store, stock
+):
+    worker("--name", "w", "--threads", "3")
+    callback = Callback("worker_tasks.short")
+    job = stock.enqueue("worker_tasks.held", "long", on_failure=callback)
+    marks.until("begin long")
+    send_stop_job_command(store, job.id, stock.serializer)
+    until(lambda: job.get_status() == "stopped", "stopped")
+    assert book.of("failed") == [job.id]
+    assert tasks.short.enqueue("after").result(timeout=5) == "after"
 
 
 def test_kill_horse_fails_the_job_and_the_worker_goes_on(

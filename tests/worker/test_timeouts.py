@@ -37,6 +37,16 @@ def test_a_job_that_was_ended_for_its_time_follows_its_rule(app, tasks, burst):
     assert "TaskTimeoutError" in job.info().errors[0]
 
 
+def test_a_job_that_was_ended_for_its_time_gives_its_unique_key_back(
+    app, tasks, burst, store
+):
+    job = tasks.loop_in_c.using(unique="once").enqueue()
+    assert store.exists("headway:unique:once")
+    burst()
+    assert job.status == "failed"
+    assert not store.exists("headway:unique:once")
+
+
 def test_no_timeout_is_none(app, tasks, burst, store):
     jobs = [tasks.short.enqueue("a"), tasks.short.enqueue("b")]
     huge = tasks.short.using(timeout=timedelta(days=900_000)).enqueue("c")

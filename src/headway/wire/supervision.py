@@ -192,6 +192,15 @@ class RedisSupervisorBroker:
             for job_id, queue, fate, crashes in answers
         ]
 
+    def misused(self) -> dict[str, str]:
+        """Return the queues whose key holds something else than jobs, and what."""
+        pipeline = self._client.pipeline(transaction=False)
+        for queue in self._queues:
+            pipeline.type(keys.queue(queue))
+        kinds = [kind.decode() for kind in pipeline.execute()]
+        found = zip(self._queues, kinds, strict=True)
+        return {queue: kind for queue, kind in found if kind not in ("list", "none")}
+
     def nudge(self) -> None:
         """Wake an idle worker for jobs that came without a wake-up."""
         names = [keys.PAUSED]

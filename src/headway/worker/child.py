@@ -149,9 +149,8 @@ class Child:
             settle(aftermath, app, self._client, self._job_class, self._plan)
 
     def _warm_up(self, app: App) -> None:
-        app.resources.kept = True
-        app.resources.open()
         served = {queue.name for queue in self._plan.queues}
+        app.resources.open(served)
         for hook in app.start_hooks:
             if hook.queue is None or hook.queue in served:
                 hook.function()

@@ -12,13 +12,17 @@ from redis.exceptions import RedisError
 
 from headway.wire import keys
 from headway.worker import watch
-from headway.worker.member import Doom, Member
+from headway.worker.member import STOPPED, Doom, Member
 from headway.worker.office import Office
+from headway.worker.slot import Held, Told
 
 if TYPE_CHECKING:
     from redis import Redis
 
 log = logging.getLogger("headway.worker")
+
+#: For how long a job that is to be stopped is looked for, in seconds.
+PATIENCE = 1.0
 
 
 class Command(NamedTuple):
@@ -87,10 +91,14 @@ class Orders:
         self._members = members
         self._stop = stop
         self._commands = Commands(office.client, [m.worker for m in members])
+        #: Jobs to be stopped, and the monotonic second until which each is looked for.
+        self._to_stop: list[tuple[Command, float]] = []
 
     def obey(self) -> None:
         """Do what was asked since the last look."""
         self._office.contact.made(self._do_what_is_told)
+        if self._to_stop:
+            self._office.contact.made(self._stop_jobs)
 
     def close(self) -> None:
         """Hear no more."""
@@ -102,7 +110,7 @@ class Orders:
 
     def _do(self, command: Command) -> None:
         log.info("%s is told: %s %s", command.worker, command.name, command.job_id)
-        member = next(m for m in self._members if m.worker == command.worker)
+        member = self._member(command)
         match command.name:
             case "shutdown":
                 self._stop()
@@ -111,23 +119,42 @@ class Orders:
                     reason = "its process was killed by a command"
                     member.doomed[held.ordinal] = Doom("killed", reason)
             case "stop-job" | "stop-execution":
-                self._stop_job(member, command)
+                self._to_stop.append((command, self._office.now + PATIENCE))
             case _:
                 log.warning("%s: no such command", command.name)
 
-    def _stop_job(self, member: Member, command: Command) -> None:
-        if member.holder is None:
-            return
+    def _member(self, command: Command) -> Member:
+        return next(m for m in self._members if m.worker == command.worker)
+
+    def _stop_jobs(self) -> None:
+        self._to_stop = [each for each in self._to_stop if not self._stopped(*each)]
+
+    def _stopped(self, command: Command, until: float) -> bool:
+        """Stop a job where its child has it; tell whether the command is done with."""
+        member = self._member(command)
+        if (held := self._held(member, command)) is not None:
+            # A child that runs many jobs at once breaks one of them off by itself.
+            if member.slot.cancel(held.place) and not self._office.plan.runs_many:
+                member.doomed[held.ordinal] = Doom("stopped", STOPPED)
+            return True
+        if self._office.now < until:
+            return False  # reserved this moment, and not in the child's hands yet
+        log.warning("not working on job %s, command ignored", command.job_id)
+        return True
+
+    def _held(self, member: Member, command: Command) -> Held | None:
+        if member.holder is None or not member.is_alive:
+            return None
         ids = self._office.broker.held(member.holder)
-        for held in watch.running(member):
+        for held in member.slot.table():
             job_id = ids.get(held.ordinal, ("", ""))[0]
             execution = member.holder.execution_id(held.ordinal)
             wanted = command.execution_id in ("", execution)
-            if job_id == command.job_id and wanted:
-                if self._office.plan.runs_many:
-                    member.slot.cancel(held.place)
-                    return
-                reason = "Job stopped by user, work-horse terminated."
-                member.doomed[held.ordinal] = Doom("stopped", reason)
-                return
-        log.warning("not working on job %s, command ignored", command.job_id)
+            if job_id == command.job_id and wanted and _is_its_own(held):
+                return held
+        return None
+
+
+def _is_its_own(held: Held) -> bool:
+    """Tell whether the child still has it to end: not over, and not given back."""
+    return not held.over and held.told != Told.REVOKED

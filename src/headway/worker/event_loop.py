@@ -47,11 +47,11 @@ class EventLoop:
         try:
             if self._lane.begin(running):
                 await self._attempted(running)
-                # RQ's own code for what is unusual blocks: it must not hold the loop.
-                if running.ends_by_rq or running.stopped:
-                    await asyncio.to_thread(self._lane.settle, running)
-                elif running.notes is not None:
-                    running.notes.close()
+            # RQ's own code for what is unusual blocks: it must not hold the loop.
+            if running.ends_by_rq or running.stopped:
+                await asyncio.to_thread(self._lane.settle, running)
+            elif running.notes is not None:
+                running.notes.close()
         except Exception as error:  # noqa: BLE001 - raised again by the main thread
             running.error = error
         finally:

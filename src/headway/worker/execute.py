@@ -35,7 +35,7 @@ from headway.worker.alarm import Alarm
 from headway.worker.by_rq import RQCode, is_patched
 from headway.worker.delivering import Deliver, time_of_callbacks, timeout_of
 from headway.worker.notes import Notes
-from headway.worker.slot import Slot
+from headway.worker.slot import Slot, Told
 from headway.worker.supply import Noted, Supply
 from headway.worker.trusted_job import UnreadJob
 
@@ -103,10 +103,14 @@ class Execute:
         """Run a job and see to its outcome; tell whether it was still ours to run."""
         now = self._clock.monotonic()
         began = self._epoch + now
-        if not self._slot.begin(index, now, self.deadline(lease, now)):
+        told = self._slot.begin(index, now, self.deadline(lease, now))
+        if told == Told.REVOKED:
             self._slot.drop(index)
             return False
-        if self.goes_by_rq(lease):
+        if told == Told.CANCELLED:
+            self.stop(lease, began)
+            succeeded = False
+        elif self.goes_by_rq(lease):
             succeeded = self.perform_by_rq(lease)
             self._alarm.install()  # RQ's own timeouts leave their own handler
         else:

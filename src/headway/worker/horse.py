@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from rq.queue import Queue
 
 
+class Stopped(BaseException):
+    """Raised into a task that a person has stopped."""
+
+
 # rq.Worker and not BaseWorker: Sentry and OpenTelemetry replace methods of that class.
 class Horse(rq.Worker):
     """RQ's worker as far as the end of a job needs one."""
@@ -71,8 +75,8 @@ class Horse(rq.Worker):
             type[BaseException] | None, BaseException | None, TracebackType | None
         ],
     ) -> None:
-        # A lost lease is no failure of the job: no callback may hear of one.
-        if isinstance(exc_info[1], LeaseLostError):
+        # Neither is a failure of the job: no callback may hear of one.
+        if isinstance(exc_info[1], LeaseLostError | Stopped):
             raise exc_info[1]
         super()._finalize_failure(job, queue, execution, exc_info)
 

@@ -17,9 +17,9 @@ from headway.clock import Clock
 from headway.lease import Holder
 from headway.wire.success import successes
 from headway.worker.aftermath import Aftermath
-from headway.worker.member import Doom, Member
+from headway.worker.member import STOPPED, Doom, Member
 from headway.worker.plan import CRASH_LIMIT
-from headway.worker.slot import Held
+from headway.worker.slot import Held, Told
 
 log = logging.getLogger("headway.worker")
 
@@ -54,10 +54,18 @@ def loss_of(member: Member, status: int, *, asked: bool) -> Loss:
         notes=notes,
         count=count,
         table=tuple(member.slot.table()),
-        doomed=dict(member.doomed),
+        doomed=_cancelled(member) | member.doomed,
         cause=cause_of(status),
         crashed=not (asked or member.doomed),
     )
+
+
+def _cancelled(member: Member) -> dict[int, Doom]:
+    return {
+        held.ordinal: Doom("stopped", STOPPED)
+        for held in member.slot.table()
+        if held.told == Told.CANCELLED and not held.over
+    }
 
 
 def cause_of(status: int) -> str:
@@ -128,7 +136,7 @@ def _aftermath(loss: Loss, broker: SupervisorBroker, clock: Clock) -> list[After
             ordinal=held.ordinal,
             queue=ids[held.ordinal][1],
             holder=loss.holder,
-            began=now - (monotonic - held.began),
+            began=now - (monotonic - held.began) if held.began else now,
             why=loss.doomed[held.ordinal].why,
             reason=loss.doomed[held.ordinal].reason,
         )

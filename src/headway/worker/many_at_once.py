@@ -18,7 +18,8 @@ from headway.outcome import Failed, Succeeded
 from headway.worker.delivering import timeout_of
 from headway.worker.event_loop import EventLoop
 from headway.worker.execute import Execute
-from headway.worker.running import Ended, Lane, Running, Stopped
+from headway.worker.horse import Stopped
+from headway.worker.running import Ended, Lane, Running
 from headway.worker.slot import CAPACITY, Slot, State
 from headway.worker.supply import Supply
 from headway.worker.threads import Threads, timeout_of_thread

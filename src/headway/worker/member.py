@@ -25,6 +25,10 @@ from headway.worker.start import Start
 log = logging.getLogger("headway.worker")
 
 
+#: RQ's own words for it.
+STOPPED = "Job stopped by user, work-horse terminated."
+
+
 class Doom(NamedTuple):
     """Why a running job's child is ended: for the job's outcome."""
 

@@ -14,11 +14,7 @@ from headway.lease import Lease
 from headway.outcome import Succeeded
 from headway.worker.execute import Ending, Execute
 from headway.worker.notes import Notes
-from headway.worker.slot import Slot
-
-
-class Stopped(BaseException):
-    """Raised into a task that a person has stopped."""
+from headway.worker.slot import Slot, Told
 
 
 # Not frozen: it is the state of a job that runs.
@@ -78,8 +74,10 @@ class Lane:
         now = self.clock.monotonic()
         running.began, running.began_monotonic = self.execute.seconds(now), now
         deadline = self.execute.deadline(running.lease, now)
-        running.revoked = not self.slot.begin(running.index, now, deadline)
-        return not running.revoked
+        told = self.slot.begin(running.index, now, deadline)
+        running.revoked = told == Told.REVOKED
+        running.stopped = told == Told.CANCELLED
+        return not told
 
     def settle(self, running: Running) -> None:
         """Write an outcome that only RQ's own code can, in whichever thread this is."""

@@ -22,8 +22,8 @@ JOURNAL = 1 << 20
 _HEADER = struct.Struct("<BBxxxxxxdQQIIII")
 _STATE, _STOP, _SINCE, _DONE, _RAISED = 0, 1, 8, 16, 24
 _COUNT, _ACKS, _ACK_BYTES, _SETTLED = 32, 36, 40, 44
-_ENTRY = struct.Struct("<QddBBBxxxxx")
-_BEGAN, _DEADLINE, _OVER, _REVOKED, _CANCELLED = 8, 16, 24, 25, 26
+_ENTRY = struct.Struct("<QddBBxxxxxx")
+_BEGAN, _DEADLINE, _OVER, _TOLD = 8, 16, 24, 25
 _TABLE = 64
 _JOURNAL_AT = _TABLE + CAPACITY * _ENTRY.size
 SIZE = _JOURNAL_AT + JOURNAL
@@ -41,6 +41,16 @@ class State(IntEnum):
     LEAVING = 4
 
 
+class Told(IntEnum):
+    """What the supervisor tells the child of one of its jobs."""
+
+    NOTHING = 0
+    #: Not to begin it: it is given back.
+    REVOKED = 1
+    #: To end it as stopped, whether it has begun or not.
+    CANCELLED = 2
+
+
 class Held(NamedTuple):
     """A job of the child's batch, as its slot tells."""
 
@@ -51,7 +61,7 @@ class Held(NamedTuple):
     #: Monotonic seconds at which it has run too long; 0 for never.
     deadline: float
     over: bool
-    revoked: bool
+    told: int
 
 
 class Slot:
@@ -73,22 +83,22 @@ class Slot:
         _u32.pack_into(self._map, _COUNT, 0)
         for place, ordinal in enumerate(ordinals):
             at = _TABLE + place * _ENTRY.size
-            _ENTRY.pack_into(self._map, at, ordinal, 0.0, 0.0, 0, 0, 0)
+            _ENTRY.pack_into(self._map, at, ordinal, 0.0, 0.0, 0, 0)
         _u32.pack_into(self._map, _COUNT, len(ordinals))
 
     def put(self, place: int, ordinal: int) -> None:
         """Write down one job more, in a place of the table that is free."""
         at = _TABLE + place * _ENTRY.size
-        _ENTRY.pack_into(self._map, at, ordinal, 0.0, 0.0, 0, 0, 0)
+        _ENTRY.pack_into(self._map, at, ordinal, 0.0, 0.0, 0, 0)
         if place >= self._number(_COUNT):
             _u32.pack_into(self._map, _COUNT, place + 1)
 
-    def begin(self, place: int, now: float, deadline: float) -> bool:
-        """Mark a job as begun; tell whether it is still the child's to run."""
+    def begin(self, place: int, now: float, deadline: float) -> int:
+        """Mark a job as begun; return what the child was told of it meanwhile."""
         at = _TABLE + place * _ENTRY.size
         _f64.pack_into(self._map, at + _DEADLINE, deadline)
         _f64.pack_into(self._map, at + _BEGAN, now)
-        return not self._map[at + _REVOKED]
+        return self._map[at + _TOLD]
 
     def finish(self, place: int, *, failed: bool = False) -> None:
         """Mark a job as over, whatever came of it."""
@@ -141,15 +151,17 @@ class Slot:
         Where both happen at once, each may see the other: the child then releases it.
         """
         at = _TABLE + place * _ENTRY.size
-        self._map[at + _REVOKED] = True
+        self._map[at + _TOLD] = Told.REVOKED
         if _f64.unpack_from(self._map, at + _BEGAN)[0] == 0.0:
             return True
-        self._map[at + _REVOKED] = False
+        self._map[at + _TOLD] = Told.NOTHING
         return False
 
-    def cancel(self, place: int) -> None:
-        """Ask the child to break a running job off, and go on with its others."""
-        self._map[_TABLE + place * _ENTRY.size + _CANCELLED] = True
+    def cancel(self, place: int) -> bool:
+        """Ask the child to end a job as stopped; tell whether it had begun it."""
+        at = _TABLE + place * _ENTRY.size
+        self._map[at + _TOLD] = Told.CANCELLED
+        return bool(_f64.unpack_from(self._map, at + _BEGAN)[0])
 
     def settle(self, count: int) -> None:
         """Say that the supervisor writes the first acknowledgements itself."""
@@ -160,9 +172,9 @@ class Slot:
     def cancelled(self) -> tuple[int, ...]:
         """Return the places of jobs that are to be broken off."""
         count = self._number(_COUNT)
-        first = _TABLE + _CANCELLED
-        flags = self._map[first : first + count * _ENTRY.size : _ENTRY.size]
-        return tuple(place for place, flag in enumerate(flags) if flag)
+        first = _TABLE + _TOLD
+        told = self._map[first : first + count * _ENTRY.size : _ENTRY.size]
+        return tuple(at for at, each in enumerate(told) if each == Told.CANCELLED)
 
     @property
     def state(self) -> State:
@@ -205,8 +217,8 @@ class Slot:
         count = min(self._number(_COUNT), CAPACITY)
         view = self._map[_TABLE : _TABLE + count * _ENTRY.size]
         return [
-            Held(place, ordinal, began, deadline, bool(over), bool(revoked))
-            for place, (ordinal, began, deadline, over, revoked, _) in enumerate(
+            Held(place, ordinal, began, deadline, bool(over), told)
+            for place, (ordinal, began, deadline, over, told) in enumerate(
                 _ENTRY.iter_unpack(view)
             )
         ]

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from headway.broker import ChildBroker
 from headway.clock import Clock
@@ -161,7 +161,9 @@ class Supply:
                 turn = self._broker.reserve(wanted, order, notes, wait=wait)
             except RedisError as error:
                 if not away:
-                    log.warning("Redis is away, the child waits: %s", error)
+                    answers = isinstance(error, ResponseError)
+                    what = "refuses what the child asks" if answers else "is away"
+                    log.warning("Redis %s, the child waits: %s", what, error)
                 away = True
                 self._pause(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
                 pause = min(LONGEST_PAUSE, 2 * pause)

@@ -9,7 +9,8 @@ from queue import Empty, SimpleQueue
 from rq.timeouts import JobTimeoutException
 
 from headway.outcome import Failed
-from headway.worker.running import Lane, Running, Stopped
+from headway.worker.horse import Stopped
+from headway.worker.running import Lane, Running
 
 
 class Threads:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from headway.errors import ConfigurationError
+from headway.wire import keys
 from headway.worker import watch
 from headway.worker.member import Member
 from headway.worker.office import Office
@@ -42,6 +43,7 @@ class Upkeep:
         self._office = office
         self._members = members
         self._promote = promote
+        self._misused: set[str] = set()
         self._records = {
             member.worker: Record(
                 office.client, member.worker, member.queues, RECORD_TTL
@@ -106,6 +108,20 @@ class Upkeep:
         if self._office.is_due("beat", BEAT):
             for record in self._records.values():
                 self._office.contact.made(partial(record.beat, self._office.seconds))
+            self._office.contact.made(self._look_at_queues)
+
+    def _look_at_queues(self) -> None:
+        misused = self._office.broker.misused()
+        for queue, kind in misused.items():
+            if queue not in self._misused:
+                log.error(
+                    "queue %s: its key %s holds a %s and no list of jobs, so none can "
+                    "be sent or run: rename or delete that key",
+                    queue,
+                    keys.queue(queue),
+                    kind,
+                )
+        self._misused = set(misused)
 
     def _tell_state(self, member: Member) -> None:
         state = member.slot.state if member.is_alive else State.STARTING

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headway.broker import SupervisorBroker
 from headway.clock import Clock
 from headway.worker.member import Member
-from headway.worker.slot import Held, State
+from headway.worker.slot import Held, State, Told
 
 #: A job that runs for longer keeps others waiting: they are given back, in seconds.
 LONG = 0.05
@@ -31,7 +31,7 @@ def running(member: Member) -> list[Held]:
     return [
         held
         for held in member.slot.table()
-        if held.began and not held.over and not held.revoked
+        if held.began and not held.over and held.told != Told.REVOKED
     ]
 
 
@@ -43,7 +43,7 @@ def take_back(member: Member, now: float) -> None:
     if not any(h.began and not h.over and now - h.began > LONG for h in table):
         return
     for held in table:
-        is_waiting = not (held.began or held.over or held.revoked)
+        is_waiting = not (held.began or held.over or held.told)
         if is_waiting and member.slot.revoke(held.place):
             member.to_release.add(held.ordinal)
 

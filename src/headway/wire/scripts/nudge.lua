@@ -7,7 +7,8 @@
 
 for q = 1, #ARGV do
   local list, wake = KEYS[2 * q], KEYS[2 * q + 1]
-  if redis.call('LLEN', list) > 0 and redis.call('LLEN', wake) == 0
+  local waiting = redis.pcall('LLEN', list) -- a key of another type holds no jobs
+  if type(waiting) == 'number' and waiting > 0 and redis.call('LLEN', wake) == 0
     and redis.call('SISMEMBER', KEYS[1], ARGV[q]) == 0 then
     redis.call('RPUSH', wake, 1)
   end

@@ -43,6 +43,12 @@ local function is_suspect(fields)
   return (tonumber(fields[5] or 0) or 0) > 0
 end
 
+-- A key of another type holds no jobs; the supervisor says so.
+local function length_of(list)
+  local length = pcall('LLEN', list)
+  return type(length) == 'number' and length or 0
+end
+
 local function share_of(waiting, workers_key, limit)
   local fair = math.ceil(waiting / math.max(1, call('SCARD', workers_key)))
   return math.min(wanted, limit, fair)
@@ -121,7 +127,7 @@ local queues = (#KEYS - 5) / 3
 for q = 0, queues - 1 do
   local list, wake, workers = KEYS[6 + 3 * q], KEYS[7 + 3 * q], KEYS[8 + 3 * q]
   local name, limit = ARGV[7 + 2 * q], tonumber(ARGV[8 + 2 * q])
-  local waiting = paused[name] and 0 or call('LLEN', list)
+  local waiting = paused[name] and 0 or length_of(list)
   while waiting > 0 and #jobs == 0 do -- ids whose job is gone are passed over
     take(list, name, share_of(waiting, workers, limit), jobs, leased)
     waiting = call('LLEN', list)
