@@ -20,6 +20,7 @@ UNSAFE = (
     "/jobs/j/requeue",
     "/jobs/j/delete",
     "/jobs/j/cancel",
+    "/jobs/j/stop",
     "/queues/default/requeue",
     "/rq/job/j/delete",
     "/rq/job/j/requeue",

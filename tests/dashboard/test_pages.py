@@ -17,6 +17,7 @@ from rq.job import Dependency, Job
 
 from headway.dashboard import Fact, Options, Panel, Visitor, create_app
 from headway.errors import ConfigurationError
+from tests.worker.running import until
 
 OPEN = Options(open_on_loopback=True)
 
@@ -167,6 +168,18 @@ def test_cancel_keeps_a_waiting_job_from_running(client, queue):
     client.post("/jobs/j/cancel")
     assert job.get_status().value == "canceled"
     assert queue.count == 0
+
+
+def test_stop_ends_a_running_job(client, queue, redis, worker):
+    job = queue.enqueue("dashboard_tasks.hold", job_id="j")
+    with worker() as process:
+        assert redis.blpop(["test:holding"], 30)
+        assert 'action="/jobs/j/stop"' in client.get("/jobs/j").text
+        answer = client.post("/jobs/j/stop", headers={"Accept": "application/json"})
+        assert answer.json["message"] == "Its worker was told to stop it."
+        until(lambda: job.get_status().value == "stopped", "stopped")
+        assert process.poll() is None
+    assert 'action="/jobs/j/stop"' not in client.get("/jobs/j").text
 
 
 def test_a_finished_job_is_not_requeued_and_a_running_one_not_deleted(

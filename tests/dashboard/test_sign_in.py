@@ -158,6 +158,7 @@ def test_who_may_only_look_cannot_press(redis):
         "/jobs/j/delete",
         "/jobs/j/requeue",
         "/jobs/j/cancel",
+        "/jobs/j/stop",
         "/queues/default/requeue",
         "/rq/job/j/delete",
         "/rq/job/j/requeue",

@@ -24,6 +24,7 @@ FAILURES_SHOWN = 12
 DONE = {
     "requeue": "Requeued: it runs again as soon as a worker is free.",
     "cancel": "Canceled: it will not run.",
+    "stop": "Its worker was told to stop it.",
     "delete": "Deleted, with its result.",
 }
 HELD = {
@@ -68,10 +69,11 @@ def _add_actions(blueprint: Blueprint, actions: Actions) -> None:
     verbs: dict[str, Callable[[str], None]] = {
         "requeue": actions.requeue,
         "cancel": actions.cancel,
+        "stop": actions.cancel,
         "delete": actions.delete,
     }
 
-    @blueprint.post("/jobs/<job_id>/<any(requeue, cancel, delete):verb>")
+    @blueprint.post("/jobs/<job_id>/<any(requeue, cancel, stop, delete):verb>")
     def press(job_id: str, verb: str) -> Response:
         verbs[verb](job_id)
         return _said(DONE[verb], leave=verb == "delete", job_id=job_id)

@@ -83,8 +83,9 @@ function toast(message, bad) {
   setTimeout(() => note.remove(), bad ? 8000 : 4000);
 }
 
-function confirmed(question) {
+function confirmed(question, answer) {
   document.getElementById("confirm-text").textContent = question;
+  document.getElementById("confirm-yes").textContent = answer;
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
@@ -94,8 +95,8 @@ document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (!("press" in form.dataset)) return;
   event.preventDefault();
-  if (form.dataset.confirm && !(await confirmed(form.dataset.confirm))) return;
   const button = form.querySelector("button");
+  if (form.dataset.confirm && !(await confirmed(form.dataset.confirm, button.textContent))) return;
   button.disabled = true;
   try {
     const answer = await fetch(form.action, { method: "POST", headers, body: new FormData(form) });
