@@ -85,7 +85,7 @@ class Attempt:
         except BaseException as error:
             if _is_the_workers_own(error, delivery):
                 raise
-            outcome = self._after(error, delivery)
+            outcome = self._after(_without_our_frames(error), delivery)
         self._tell_ended(delivery, outcome, self.clock.monotonic() - started)
         return outcome
 
@@ -167,6 +167,14 @@ def _is_being_cancelled() -> bool:
     except RuntimeError:  # no loop runs here
         return False
     return task is not None and task.cancelling() > 0
+
+
+def _without_our_frames(error: BaseException) -> BaseException:
+    """Return the exception with a traceback that begins in the task, if it does."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return error if trace is None else error.with_traceback(trace)
 
 
 def _awaited(coroutine: Coroutine[Any, Any, object]) -> object:

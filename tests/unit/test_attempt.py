@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import traceback
 from collections.abc import Callable
 from concurrent import futures
 from datetime import UTC, datetime, timedelta
@@ -141,6 +142,17 @@ def test_whatever_a_task_raises_fails_the_job_and_not_the_worker(
     outcome = run_either(attempt, delivery(kind(error)))
     assert isinstance(outcome, Failed)
     assert outcome.error is error
+
+
+def test_a_traceback_begins_in_the_task(attempt, delivery):
+    def broken() -> None:
+        raise ValueError("here")
+
+    outcome = attempt.run(delivery(broken))
+    shown = traceback.format_exception(outcome.error)
+    assert "in broken" in shown[1]
+    wrong = attempt.run(delivery(lambda number: number))  # the task is not reached
+    assert "ArgumentError" in traceback.format_exception(wrong.error)[-1]
 
 
 def test_a_task_that_exits_fails_with_its_code(app, attempt, delivery):
