@@ -124,6 +124,6 @@ def _spring_noted(point: str) -> Step:
 def _spring_commit(point: str) -> Step:
     def step(call: Call) -> None:
         if call.commits:
-            spring(point, call.owner._lease[1].job_id)  # noqa: SLF001 - what it ends
+            spring(point, call.owner._client.lease.job_id)  # noqa: SLF001 - what it ends
 
     return step

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from headway.lease import Holder, Lease, Recovered, Served, Turn
+from headway.lease import Holder, Lease, Leased, Recovered, Served, Turn
 
 
 class ChildBroker(Protocol):
@@ -22,7 +22,7 @@ class ChildBroker(Protocol):
         """Acknowledge what is noted and take jobs, in one round trip, or wait for them.
 
         Raises:
-            ConnectionError: the answer was lost; `held` tells what was done.
+            ConnectionError: the answer was lost; `resume` tells what was done.
         """
         ...
 
@@ -59,11 +59,11 @@ class ChildBroker(Protocol):
         """
         ...
 
-    def held(self) -> dict[str, int]:
-        """Return the ordinals of the jobs that the lease names, by id.
+    def resume(self) -> dict[str, int]:
+        """Give up what was asked before; return the ordinals of what is held, by id.
 
         Raises:
-            ConnectionError: the store is away.
+            ConnectionError: the answer was lost; it may be asked again.
         """
         ...
 
@@ -93,23 +93,37 @@ class SupervisorBroker(Protocol):
         """Prolong the leases of children; return those that hold none any more."""
         ...
 
+    def sign(self, children: Sequence[str], identity: str) -> None:
+        """Write down which process answers for children."""
+        ...
+
+    def holders(self, *, late: bool) -> list[tuple[Holder, str]]:
+        """Return who has a lease, or had one, with the process that answers for it."""
+        ...
+
     def recover(
         self,
         holder: Holder,
         *,
-        begun: Sequence[int],
-        kept: Sequence[int],
-        reason: str,
-        now: float,
+        begun: Sequence[int] | None,
+        story: str,
         crash_limit: int,
+        kept: Sequence[int] = (),
+        late: bool = False,
     ) -> list[Recovered]:
-        """Give back what a dead child held but `kept`; `begun` have crashed it."""
+        """Give back what a holder has but `kept`; those it had begun have crashed it.
+
+        Where nobody knows which these are, it is all of them. `late`: only if its lease
+        has run out.
+        """
         ...
 
-    def recover_late(
-        self, *, reason: str, now: float, crash_limit: int
-    ) -> list[Recovered]:
-        """Give back what is held by children whose lease has run out."""
+    def bury(self, leased: Leased, *, reason: str, now: float) -> None:
+        """Put a job that nobody can end otherwise among the failed ones."""
+        ...
+
+    def drop_empty(self, holder: Holder) -> None:
+        """Forget a lease that names no job; its holder must be gone."""
         ...
 
     def misused(self) -> dict[str, str]:

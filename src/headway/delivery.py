@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -85,8 +86,14 @@ class RunningJob:
         return self._delivery.attempt
 
     def progress(self, done: float, total: float, note: str = "") -> None:
-        """Say how far the job has come; `Job.progress` reads it."""
-        self._delivery.save_progress(Progress(done=done, total=total, note=note))
+        """Say how far the job has come; `Job.progress` reads it.
+
+        Raises:
+            TypeError: these are no numbers.
+            ValueError: they are not finite.
+        """
+        made = Progress(done=_number(done), total=_number(total), note=str(note))
+        self._delivery.save_progress(made)
 
     def log(self, line: str) -> None:
         """Keep a line with the job; `Job.info().log` has the last hundred."""
@@ -103,6 +110,19 @@ class RunningJob:
 
     def __repr__(self) -> str:
         return f"<job {self.id}: {self.task}, attempt {self.attempt}>"
+
+
+def _number(value: float) -> float:
+    """Return a number as JSON has it, whichever kind of number it is.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: it is not finite.
+    """
+    number = value if type(value) is int else float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"progress({value!r}): expected a finite number")
+    return number
 
 
 def current_job() -> RunningJob | None:

@@ -19,6 +19,7 @@ HeadwayError
 ├── LeaseLostError            another worker has the job now: this run cannot commit
 ├── TaskTimeoutError          the task ran longer than its timeout
 ├── JobKilledError            a person had the process killed that ran the job
+├── JobCrashedError           the job has ended too many workers
 ├── JobExpiredError           the job waited longer than its `expires`
 ├── ResultError               what the task returned cannot be written as JSON
 ├── ResourceError             a resource belongs to another process, or is empty
@@ -107,6 +108,10 @@ class TaskTimeoutError(HeadwayError):
 
 class JobKilledError(HeadwayError):
     """Says of a failed job that a person had its process killed."""
+
+
+class JobCrashedError(HeadwayError):
+    """Says of a failed job that it has ended too many workers."""
 
 
 class JobExpiredError(HeadwayError):

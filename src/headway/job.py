@@ -89,6 +89,10 @@ class JobInfo:
     error: str | None = None
     #: One line for each attempt that failed, oldest first.
     errors: tuple[str, ...] = ()
+    #: One line for each worker that it has ended, oldest first.
+    crashes: tuple[str, ...] = ()
+    #: How many runs were for nothing, since others had the job by then.
+    superseded: int = 0
     #: The result in JSON's own types; None until the job finished.
     result: object = None
 

@@ -39,16 +39,6 @@ class Turn(NamedTuple):
     parents: tuple[str, ...] = ()
 
 
-class Recovered(NamedTuple):
-    """What became of an orphan."""
-
-    job_id: str
-    queue: str
-    #: "requeued", "failed", or "gone" where it had ended or was deleted.
-    fate: str
-    crashes: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
     """Whose leases they are: one child of one worker, in one life."""
@@ -60,9 +50,40 @@ class Holder:
     #: How the ids of its executions begin; 16 hexadecimal digits.
     execution_prefix: str
 
+    @classmethod
+    def of(cls, child: str) -> Holder:
+        """Return the holder of that name."""
+        worker, _, prefix = child.rpartition(":")
+        return cls(child=child, worker=worker, execution_prefix=prefix)
+
     def execution_id(self, ordinal: int) -> str:
         """Return the id of the execution that an ordinal numbers."""
         return f"{self.execution_prefix}{ordinal:016x}"
+
+
+class Leased(NamedTuple):
+    """One job in one lease: what is needed to end it, and no more."""
+
+    holder: Holder
+    job_id: str
+    ordinal: int
+    queue: str
+
+
+class Recovered(NamedTuple):
+    """What became of an orphan."""
+
+    leased: Leased
+    #: "requeued"; "left" in its lease, for the application to decide; or "gone" where
+    #: it had ended or was deleted.
+    fate: str
+    #: How many workers it has ended.
+    crashes: int
+
+    @property
+    def told(self) -> str:
+        """Return its fate in words for a person."""
+        return "not given to another" if self.fate == "left" else self.fate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

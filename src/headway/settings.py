@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -41,6 +42,8 @@ class Settings:
     dashboard_users: str = field(default="", repr=False)
     #: Signs the dashboard's sessions; sign-in needs it in production.
     secret: str | None = field(default=None, repr=False)
+    #: What this machine is called among those that run workers.
+    host: str = field(default_factory=socket.gethostname)
     log_level: str = "INFO"
     log_format: str = "text"
     #: How many children a worker has; None where nothing says so.
@@ -70,6 +73,7 @@ class Settings:
             dashboard_host=reader.text("HEADWAY_DASHBOARD_HOST", "127.0.0.1"),
             dashboard_users=reader.text("HEADWAY_DASHBOARD_USERS", ""),
             secret=reader.environment.get("HEADWAY_SECRET") or None,
+            host=reader.text("HEADWAY_HOST", socket.gethostname()),
             log_level=reader.one_of("LOG_LEVEL", LOG_LEVELS, "INFO"),
             log_format=reader.one_of("LOG_FORMAT", LOG_FORMATS, "text"),
             children=reader.count("HEADWAY_CHILDREN"),

@@ -10,7 +10,8 @@ import pytest
 from headway.clock import SystemClock
 from headway.lease import Holder, Served
 from headway.wire import keys
-from headway.wire.broker import RedisChildBroker
+from headway.wire.broker import RESERVE, RedisChildBroker
+from headway.wire.line import Line
 from headway.wire.success import successes
 from headway.wire.supervision import RedisSupervisorBroker
 
@@ -27,7 +28,7 @@ class Child:
     """A child as the store sees it."""
 
     def __init__(self, store, name="0123456789abcdef", *, lease=30.0):
-        self.holder = holder(name)
+        self.holder, self.store = holder(name), store
         self.broker = RedisChildBroker(store, self.holder, lease=lease)
         self.broker.serve([HIGH, DEFAULT])
 
@@ -37,6 +38,9 @@ class Child:
     def success(self, lease, *, ttl, value, shown):
         times = {"began": 1e9, "ended": 1e9 + 1}
         return self.broker.success(lease, ttl=ttl, value=value, shown=shown, **times)
+
+    def held(self):
+        return RedisSupervisorBroker(self.store, [], lease=30).held(self.holder)
 
     def acknowledge(self, *leases, ttl=500, value=b"1"):
         packed = b"".join(
@@ -67,7 +71,7 @@ def supervisor(store):
 
 def recover(supervisor, child, begun=(), kept=()):
     return supervisor.recover(
-        child.holder, begun=begun, kept=kept, reason="why", now=2e9, crash_limit=3
+        child.holder, begun=begun, kept=kept, story="why", crash_limit=3
     )
 
 
@@ -99,7 +103,7 @@ def test_jobs_are_taken_in_order_from_the_first_queue_that_has_any(
     assert {lease.delivery for lease in first} == {1}
     assert field(store, low[0], "status") == "started"
     assert waiting(store) == low[2:]
-    assert set(child.broker.held()) == {*high, *low[:2]}
+    assert {each[0] for each in child.held().values()} == {*high, *low[:2]}
 
 
 def test_a_paused_queue_is_passed_over_and_a_suspension_holds_for_all(
@@ -190,7 +194,7 @@ def test_an_acknowledgement_is_written_once_and_frees_the_lease(
     assert child.acknowledge(one).lost == (one.job_id,)
     assert store.zcard(keys.finished("default")) == 2
     assert store.xlen(keys.results(one.job_id)) == 1
-    assert child.broker.held() == {}
+    assert child.held() == {}
     assert 0 < store.ttl(keys.job(one.job_id)) <= 500
 
 
@@ -234,7 +238,7 @@ def test_a_job_with_dependents_is_left_to_rqs_own_code(app, basic, store, childr
     store.sadd(keys.dependents(parent.job_id), "someone")
     turn = child.acknowledge(one, parent)
     assert turn.parents == (parent.job_id,)
-    assert child.broker.held() == {parent.job_id: parent.ordinal}
+    assert child.held() == {parent.ordinal: (parent.job_id, "default")}
     assert field(store, parent.job_id, "status") == "started"
 
 
@@ -247,7 +251,7 @@ def test_a_job_that_was_deleted_as_it_ran_does_not_come_back(
     store.delete(keys.job(lease.job_id))
     child.acknowledge(lease)
     assert store.keys(f"*{lease.job_id}*") == []
-    assert child.broker.held() == {}
+    assert child.held() == {}
 
 
 def test_packed_successes_can_be_read_back(app, basic, children):
@@ -291,7 +295,7 @@ def test_a_dead_childs_jobs_go_back_and_only_the_begun_one_is_counted(
     leases = child.take()
     found = recover(supervisor, child, begun=[leases[0].ordinal])
     assert waiting(store) == ids
-    assert {each.job_id: each.crashes for each in found} == dict(
+    assert {each.leased.job_id: each.crashes for each in found} == dict(
         zip(ids, (1, 0, 0), strict=True)
     )
     assert [field(store, i, "headway_crashes") for i in ids] == ["1", "", ""]
@@ -305,20 +309,29 @@ def test_what_is_kept_stays_leased(app, basic, store, children, supervisor):
     kept, _ = child.take()
     recover(supervisor, child, kept=[kept.ordinal])
     assert waiting(store) == ids[1:]
-    assert child.broker.held() == {kept.job_id: kept.ordinal}
+    assert child.held() == {kept.ordinal: (kept.job_id, "default")}
     assert store.zscore(keys.LEASES, child.holder.child)
 
 
-def test_the_third_crash_fails_a_job(app, basic, store, children, supervisor):
+def test_after_the_third_crash_a_job_is_left_for_the_application(
+    app, basic, store, children, supervisor
+):
     (job_id,) = send(app, basic, 1)
     for time_ in range(3):
         child = children(str(time_))
         (lease,) = child.take()
         (found,) = recover(supervisor, child, begun=[lease.ordinal])
-    assert (found.fate, found.crashes) == ("failed", 3)
+    assert (found.fate, found.crashes) == ("left", 3)
     assert waiting(store) == []
+    assert field(store, job_id, "headway_story") == "why\nwhy\nwhy"
+    assert child.held() == {lease.ordinal: (job_id, "default")}
+    time_, _ = store.time()
+    assert store.zscore(keys.LEASES, child.holder.child) > (time_ + 20) * 1000
+    supervisor.bury(found.leased, reason="enough", now=2e9)
+    assert app.job(job_id).status == "failed"
+    assert app.job(job_id).info().error == "enough"
     assert store.zscore(keys.failed("default"), job_id)
-    assert app.job(job_id).info().error == "why"
+    assert not store.zscore(keys.LEASES, child.holder.child)
 
 
 def test_only_leases_that_ran_out_are_late(app, basic, store, children, supervisor):
@@ -326,14 +339,40 @@ def test_only_leases_that_ran_out_are_late(app, basic, store, children, supervis
     alive, late = children("a"), children("b", lease=0.0)
     alive.take(1)
     late.take(1)
+    supervisor.sign([alive.holder.child, late.holder.child], "host 1 2")
     time_, _ = store.time()
     assert store.zscore(keys.LEASES, late.holder.child) <= (time_ + 1) * 1000
-    found = supervisor.recover_late(reason="why", now=2e9, crash_limit=3)
-    assert [each.job_id for each in found] == ids[1:]
+    assert supervisor.holders(late=True) == [(late.holder, "host 1 2")]
+    assert len(supervisor.holders(late=False)) == 2
+    told = {"begun": None, "story": "why", "crash_limit": 3, "late": True}
+    assert supervisor.recover(alive.holder, **told) == []
+    (found,) = supervisor.recover(late.holder, **told)
+    assert (found.leased.job_id, found.fate, found.crashes) == (ids[1], "requeued", 1)
     assert waiting(store) == ids[1:]
-    assert supervisor.renew([alive.holder.child, late.holder.child]) == [
-        late.holder.child
-    ]
+    both = [alive.holder.child, late.holder.child]
+    assert supervisor.renew(both) == [late.holder.child]
+
+
+def test_a_reservation_that_comes_late_is_void(app, basic, store, children):
+    ids = send(app, basic, 3)
+    child, line = children(), Line(store, (RESERVE,))
+    sent = child.broker._reservation(1, (DEFAULT,))  # and kept by the network
+    child.broker._next_ordinal += 1
+    assert child.broker.resume() == {}
+    assert line.ask(sent, 1) == [[]]
+    line.close()
+    assert waiting(store) == ids
+    (lease,) = child.take(1)
+    assert child.broker.resume() == {lease.job_id: lease.ordinal}
+
+
+def test_an_id_that_rq_would_not_make_is_put_aside(app, basic, store, children):
+    (job_id,) = send(app, basic, 1)
+    for odd in (b"\xff\xfe", b"new\nline", b""):
+        store.copy(keys.job(job_id), b"rq:job:" + odd)
+        store.lpush(keys.queue("default"), odd)
+    assert [lease.job_id for lease in children().take()] == [job_id]
+    assert len(store.lrange(keys.QUARANTINE, 0, -1)) == 3
 
 
 def test_a_job_that_ended_otherwise_meanwhile_is_not_put_back(
@@ -364,7 +403,7 @@ def test_a_job_whose_key_changed_its_type_stops_no_other(
             child.broker.release([(each.job_id, each.ordinal) for each in leases])
         case _:
             child.acknowledge(*leases)
-    assert child.broker.held() == {}
+    assert child.held() == {}
     good = [leases[0].job_id, leases[2].job_id]
     assert waiting(store) == ([] if verb == "acknowledge" else good)
 

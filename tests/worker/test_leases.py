@@ -25,23 +25,23 @@ def state_of(pid):
 def test_children_die_with_their_worker_and_another_has_their_jobs(
     app, tasks, worker, marks, book
 ):
-    lost = worker("--lease", "3")
+    lost = worker()
     job = tasks.held.enqueue("long")
     marks.until("begin long")
     waiting = app.enqueue_many([tasks.short.message(str(n)) for n in range(20)])
     children = lost.children
     lost.send(signal.SIGKILL)
     until(lambda: all(map(is_gone, children)), "children gone", within=3)
-    other = worker("--lease", "3")
+    other = worker()
     marks.open("long")
-    assert job.result(timeout=12) == "long"
+    assert job.result(timeout=8) == "long"  # its host is ours: no lease is waited for
     assert marks.count("begin long") == 2
     until(lambda: len(book.of("finished")) == 21, "all finished")
     assert [marks.count(f"run {n}") for n in range(20)] == [1] * 20
     assert book.field(job, "headway_crashes") == "1"
     assert all(each.status == "finished" for each in waiting)
     assert book.of("wip") == []
-    assert "has not renewed its lease" in other.said
+    assert "its worker was killed" in other.said
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,11 @@ def test_a_frozen_worker_whose_lease_ran_out_cannot_commit(
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
     marks.until("end long", times=2)
-    until(lambda: "lease was lost" in frozen.said, "said so")
+    until(lambda: "superseded" in frozen.said, "said so")
     assert book.results(job) == 1
-    assert store.hgetall(f"rq:job:{job.id}") == before
+    after = store.hgetall(f"rq:job:{job.id}")
+    after.pop(b"headway_superseded", None)  # a count of such runs is all they leave
+    assert after == before
     assert book.of(ended) == [job.id]
     assert book.of("wip") == book.leased() == book.waiting() == []
     assert tasks.short.enqueue("after").result(timeout=5) == "after"

@@ -124,7 +124,7 @@ def test_a_failure_waits_for_room_as_well(app, tasks, worker, marks, store):
     marks.until("begin badly")
     store.config_set("maxmemory", "1mb")
     marks.open("badly")
-    until(lambda: "waits for room" in running.said, "said so")
+    until(lambda: "waits until Redis takes it" in running.said, "said so")
     store.config_set("maxmemory", "0")
     until(lambda: job.status == "failed", "failed")
     assert "ValueError" in job.info().error

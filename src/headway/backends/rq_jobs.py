@@ -33,7 +33,13 @@ LONGEST_WAIT = 1.0
 BETWEEN_LOOKS, LONGEST_TAKING = 0.05, 3.0
 WAITING = ("queued", "scheduled", "deferred")
 #: What a requeued job does not remember of its attempts.
-FORGOTTEN = ("number_of_retries", "headway_crashes", "headway_delivery")
+FORGOTTEN = (
+    "number_of_retries",
+    "headway_crashes",
+    "headway_story",
+    "headway_superseded",
+    "headway_delivery",
+)
 
 
 class RQJobs(Asker):

@@ -52,6 +52,13 @@ def settings_variables() -> tuple[Variable, ...]:
             meaning="The folder of the embedded development servers.",
         ),
         Variable(
+            name="HEADWAY_HOST",
+            default="",
+            meaning="What this machine is called where a job tells which worker it has "
+            "ended; else its own name. Workers of one machine see at once which of "
+            "them has died.",
+        ),
+        Variable(
             name="HEADWAY_GRACE",
             default=f"{usual.grace.total_seconds():g}",
             meaning="Seconds that running jobs have when a worker is told to stop; "

@@ -48,6 +48,7 @@ def pages(redis: Redis, options: Options, actions: Actions) -> Blueprint:
             workers=observe.workers(redis),
             failures=observe.recent_failures(redis, names, FAILURES_SHOWN),
             panels=read_panels(sources),
+            put_aside=observe.put_aside(redis),
         )
 
     @blueprint.get("/jobs/<job_id>")

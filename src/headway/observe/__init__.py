@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from headway.observe.jobs import JobLine, JobPage, job, lines, recent_failures
 from headway.observe.queues import QueueInfo, queue_names, queues
-from headway.observe.registries import REGISTRIES, job_ids, size
+from headway.observe.registries import REGISTRIES, job_ids, put_aside, size
 from headway.observe.workers import WorkerInfo, workers
 from headway.wire.reading import Reading
 
@@ -23,6 +23,7 @@ __all__ = [
     "job",
     "job_ids",
     "lines",
+    "put_aside",
     "queue_names",
     "queues",
     "recent_failures",

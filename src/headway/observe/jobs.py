@@ -47,11 +47,12 @@ _PAGE_FIELDS = (
     "retries_left",
     "number_of_retries",
     "dependency_ids",
+    "headway_superseded",
 )
 #: A line that begins an exception's message in a traceback: `ValueError: ...`.
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:: .*)?$", re.MULTILINE)
 #: Fields of any size, which are asked for one by one.
-_LARGE = ("data", "meta", "result")
+_LARGE = ("data", "meta", "result", "headway_story")
 #: What Redis may answer for one value before a page leaves it unread.
 _MOST_BYTES = 8_000_000
 _TOO_LARGE = Fields(
@@ -108,6 +109,10 @@ class JobPage:
     attempt: int = 0
     #: One line for each attempt that failed, oldest first.
     errors: tuple[str, ...] = ()
+    #: One line for each worker that it has ended, oldest first.
+    crashes: tuple[str, ...] = ()
+    #: How many runs were for nothing, since others had the job by then.
+    superseded: int = 0
     retries_left: int | None = None
     timeout: timedelta | None = None
     #: When Redis forgets the job; None where it keeps it.
@@ -182,6 +187,8 @@ def _page(redis: Redis, found: StoredJob, expires_in: int | None) -> JobPage:
         progress=progress_in(extras),
         attempt=found.attempt,
         errors=errors_in(extras),
+        crashes=found.crashes,
+        superseded=found.fields.integer("headway_superseded") or 0,
         retries_left=found.fields.integer("retries_left"),
         timeout=found.timeout,
         expires_in=expires_in,

@@ -50,6 +50,14 @@ def job_ids(
     return [job_id(member) for member in found]
 
 
+def put_aside(redis: Redis, most: int = 20) -> list[str]:
+    """Return ids that workers have put aside: their keys hold no job to be read."""
+    try:
+        return [text(found) for found in redis.lrange(keys.QUARANTINE, 0, most - 1)]
+    except ResponseError:
+        return []
+
+
 def job_id(member: object) -> str:
     """Return the id in a member: the started registry adds the execution's."""
     return text(member).partition(":")[0]

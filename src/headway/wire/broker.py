@@ -2,8 +2,8 @@
 
 A child sends the acknowledgement of its last batch and the reservation of its next one
 in one write, as two scripts: one round trip and two runs of Lua for up to a hundred
-jobs. When the answer is lost, it is not known whether they were run: `resume` then
-compares what the child knows with what its lease says.
+jobs. When the answer is lost, it is not known whether they were run, or will be:
+`resume` tells what the lease names, and keeps what is still on its way from being done.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ FIELDS_OF_ALL = 7
 LONGEST_WAIT = 3.0
 
 RESERVE, RELEASE = Script("reserve"), Script("release")
+RESUME = Script("resume")
+#: Orders of queues to remember; a random one of many queues hardly comes again.
+ORDERS = 64
 
 
 class RedisChildBroker:
     """What Redis does for one child."""
 
     def __init__(self, client: Redis, holder: Holder, *, lease: float) -> None:
-        self._line = Line(client, (RESERVE, ACKNOWLEDGE, RELEASE))
+        self._line = Line(client, (RESERVE, ACKNOWLEDGE, RELEASE, RESUME))
         self._holder = holder
         self._lease_ms = int(lease * 1000)
         self._next_ordinal = 1
@@ -127,10 +130,15 @@ class RedisChildBroker:
         if jobs:
             self._line.ask(release_call(self._holder.child, jobs), 1)
 
-    def held(self) -> dict[str, int]:
-        """Return the ordinals of the jobs that the lease names, by id."""
-        packed = command(2, pack(b"HGETALL", keys.lease(self._holder.child)))
-        flat = _pairs(self._line.ask(packed, 1)[0])
+    def resume(self) -> dict[str, int]:
+        """Give up what was asked before; return the ordinals of what is held, by id.
+
+        Raises:
+            ConnectionError: the answer was lost; it may be asked again.
+        """
+        child = self._holder.child
+        places = pack(2, keys.lease(child), keys.resumed(child), self._next_ordinal)
+        flat = _pairs(self._line.ask(call(RESUME, 4, places), 1)[0])
         return {
             job_id.decode(): int(value.partition(b":")[0])
             for job_id, value in flat.items()
@@ -142,6 +150,8 @@ class RedisChildBroker:
 
     def _reservation(self, wanted: int, order: tuple[Served, ...]) -> bytes:
         if order not in self._fixed:
+            if len(self._fixed) >= ORDERS:
+                self._fixed.clear()
             names = self._reserve_keys(order)
             limits = [item for queue in order for item in (queue.name, queue.prefetch)]
             count = 1 + len(names) + 6 + len(limits)
@@ -164,6 +174,7 @@ class RedisChildBroker:
             keys.SUSPENDED,
             keys.PAUSED,
             keys.QUARANTINE,
+            keys.resumed(self._holder.child),
         ]
         for queue in order:
             names += [

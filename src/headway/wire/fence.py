@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import OutOfMemoryError, WatchError
+from redis.exceptions import RedisError, WatchError
 
 from headway.clock import SystemClock
 from headway.errors import LeaseLostError
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway.worker")
 
-#: Between two attempts to write while there is no room, in seconds.
+#: Between two attempts to write an outcome, in seconds.
 PAUSE = 1.0
+#: For how long it is known that an outcome was written, in seconds.
+KNOWN = 3600
 
 
 class FencedRedis(Redis):
@@ -33,8 +35,10 @@ class FencedRedis(Redis):
 
     def __init__(self, pool: ConnectionPool, holder: Holder, lease: Lease) -> None:
         super().__init__(connection_pool=pool)
+        self.holder, self.lease = holder, lease
         self.lease_key = keys.lease(holder.child)
-        self.lease = lease
+        #: What was raised where the lease was found lost; RQ's own code may keep it.
+        self.lost: LeaseLostError | None = None
 
     def pipeline(
         self,
@@ -44,62 +48,82 @@ class FencedRedis(Redis):
         """Return a pipeline that can be made to depend on the lease."""
         return FencedPipeline(
             self.connection_pool, self.response_callbacks, transaction, shard_hint
-        ).fenced(self.lease_key, self.lease)
+        ).fenced(self)
 
 
 class FencedPipeline(Pipeline):
-    """A transaction that is refused when the lease it depends on was lost."""
+    """A transaction that is refused when the lease it depends on was lost.
 
-    _lease: tuple[str, Lease]
+    An answer that is lost does not tell whether the job is ended. So the transaction
+    leaves a mark, which is looked for before anything is written once more.
+    """
+
+    _client: FencedRedis
     _commits = False
 
-    def fenced(self, lease_key: str, lease: Lease) -> FencedPipeline:
-        """Remember the lease; nothing depends on it yet."""
-        self._lease = (lease_key, lease)
+    def fenced(self, client: FencedRedis) -> FencedPipeline:
+        """Remember whose end it is; nothing depends on the lease yet."""
+        self._client = client
         return self
 
     def commit(self) -> None:
         """Make this the transaction that ends the job: it drops the lease, too."""
-        lease_key, lease = self._lease
         self._commits = True
-        self.hdel(lease_key, lease.job_id)
+        self.hdel(self._client.lease_key, self._client.lease.job_id)
+        self.set(self._mark, 1, ex=KNOWN)
+
+    @property
+    def _mark(self) -> str:
+        client = self._client
+        return keys.committed(client.holder.child, client.lease.ordinal)
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT002 - redis-py's
-        """Send the commands.
+        """Send the commands; those that end the job for as long as it takes.
 
         Raises:
             LeaseLostError: the transaction was to end the job, and may not.
-            WatchError: a key that RQ's code watches has changed.
+            WatchError: a key that RQ's code watches has changed, or may have.
         """
         if not self._commits:
             return super().execute(raise_on_error)
         watched_by_rq = bool(self.watching)
         commands = list(self.command_stack)
         while True:
-            self._check_lease()
             try:
+                self._check_lease()
                 return super().execute(raise_on_error)
-            except OutOfMemoryError as error:
-                if watched_by_rq:
-                    raise
-                log.warning("Redis is full, an outcome waits for room: %s", error)
-                SystemClock().sleep(PAUSE)
-                self.command_stack = commands
             except WatchError:
                 # Other jobs of this child come and go in the same lease.
                 if watched_by_rq:
                     raise
-                self.command_stack = commands
+            except RedisError as error:
+                if self._is_committed_after(error):
+                    return []
+                if watched_by_rq:  # RQ's code looks at what it watches anew
+                    raise WatchError(str(error)) from error
+            self.command_stack = list(commands)
+
+    def _is_committed_after(self, error: RedisError) -> bool:
+        """Wait until Redis answers; tell whether it has done what was asked."""
+        log.warning("an outcome waits until Redis takes it: %s", error)
+        clock = SystemClock()
+        while True:
+            clock.sleep(PAUSE)
+            try:
+                return bool(self._client.exists(self._mark))
+            except RedisError:
+                continue
 
     def _check_lease(self) -> None:
-        lease_key, lease = self._lease
+        lease = self._client.lease
         ask: Any = self.immediate_execute_command  # redis-py is typed in part
-        ask("WATCH", lease_key)
-        held = ask("HGET", lease_key, lease.job_id)
+        ask("WATCH", self._client.lease_key)
+        held = ask("HGET", self._client.lease_key, lease.job_id)
         self.watching = True
         if held != f"{lease.ordinal}:{lease.queue}".encode():
             self.reset()
-            raise LeaseLostError(
-                f"job {lease.job_id}: its lease was lost, so its outcome is "
-                "discarded: another worker has the job now"
+            self._client.lost = LeaseLostError(
+                f"job {lease.job_id}: its lease was lost, so this run is superseded "
+                "and its outcome is discarded: another worker has the job now"
             )
+            raise self._client.lost

@@ -143,6 +143,21 @@ def lease(child: str) -> str:
     return f"{LEASE_PREFIX}{child}"
 
 
+def holder(child: str) -> str:
+    """String: the process that answers for a child."""
+    return f"{OURS}:holder:{child}"
+
+
+def resumed(child: str) -> str:
+    """String: the least ordinal that a child has not given up after a lost answer."""
+    return f"{OURS}:resumed:{child}"
+
+
+def committed(child: str, ordinal: int) -> str:
+    """String: there for a while after RQ's own code has ended this job."""
+    return f"{OURS}:committed:{child}:{ordinal}"
+
+
 def wake(queue_name: str) -> str:
     """List: one token while the queue has jobs that no idle worker was told of."""
     return f"{OURS}:wake:{queue_name}"

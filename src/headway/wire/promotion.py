@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from redis.exceptions import WatchError
+from redis.exceptions import RedisError, WatchError
 from rq import Queue
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
@@ -16,6 +17,8 @@ from headway.wire.scripts import Scripts
 
 if TYPE_CHECKING:
     from redis import Redis
+
+log = logging.getLogger("headway.scheduler")
 
 _scripts = Scripts()
 
@@ -29,7 +32,13 @@ def promote(client: Redis, queue: str, now: datetime, limit: int = 1000) -> int:
         return 0  # RQ's own scheduler does it, and would send those jobs a second time
     moved, *left = _scripts.promote(
         client,
-        [keys.scheduled(queue), keys.queue(queue), keys.QUEUES, keys.wake(queue)],
+        [
+            keys.scheduled(queue),
+            keys.queue(queue),
+            keys.QUEUES,
+            keys.wake(queue),
+            keys.QUARANTINE,
+        ],
         [keys.JOB_PREFIX, limit, job_hash.time_text(now), keys.queue(queue)],
     )
     for job_id in left:
@@ -44,7 +53,15 @@ def _promote_by_rq(client: Redis, job_id: str, queue: str) -> None:
         pipeline.watch(scheduled)  # type: ignore[no-untyped-call]
         if pipeline.zscore(scheduled, job_id) is None:
             return  # another promoter was here
-        job = RQJob.fetch(job_id, client, JSONSerializer)
+        try:
+            job = RQJob.fetch(job_id, client, JSONSerializer)
+        except RedisError:
+            raise
+        except Exception:  # whatever RQ cannot read: it would stop all that come after
+            log.exception("job %s cannot be enqueued, and is put aside", job_id)
+            client.zrem(scheduled, job_id)
+            client.rpush(keys.QUARANTINE, job_id)
+            return
         pipeline.multi()
         pipeline.zrem(scheduled, job_id)
         rq_queue = Queue(queue, client, serializer=JSONSerializer)

@@ -117,6 +117,11 @@ class StoredJob:
             self.fields.raw("exc_info"), self.most
         )
 
+    @property
+    def crashes(self) -> tuple[str, ...]:
+        """Return a line for each worker that it has ended, oldest first."""
+        return tuple(self.fields.text("headway_story").splitlines())
+
     def info(self, due: float | None = None) -> JobInfo:
         """Return the snapshot for an application; `due` is its score as scheduled."""
         fields, status = self.fields, self.status
@@ -143,6 +148,8 @@ class StoredJob:
             worker=fields.text("worker_name") or None,
             error=None if finished else self._reason(extras),
             errors=errors_in(extras),
+            crashes=self.crashes,
+            superseded=fields.integer("headway_superseded") or 0,
             result=self.result.value if finished else None,
         )
 

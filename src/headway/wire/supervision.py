@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from headway.lease import Holder, Recovered
+from headway.lease import Holder, Leased, Recovered
 from headway.wire import keys
 from headway.wire.broker import RELEASE, release_call
+from headway.wire.burial import bury
 from headway.wire.line import Line
 from headway.wire.moment import moment
+from headway.wire.reading import text
 from headway.wire.scripts import Script, Value
 from headway.wire.success import ACKNOWLEDGE, acknowledge_call
 
 if TYPE_CHECKING:
     from redis import Redis
 
-#: RQ keeps a failed job for a year unless it says otherwise (rq/defaults.py).
-FAILURE_TTL = 31_536_000
+#: For how long a worker's process is known after it was seen last, in seconds.
+IDENTITY_TTL = 3600
 
 
 class RedisSupervisorBroker:
@@ -30,6 +30,7 @@ class RedisSupervisorBroker:
         self._client = client
         self._queues = queues
         self._lease_ms = int(lease * 1000)
+        self._line = Line(client, (ACKNOWLEDGE, RELEASE))
 
     @cached_property
     def _renew(self) -> Script:
@@ -49,18 +50,14 @@ class RedisSupervisorBroker:
 
     def renew(self, children: Sequence[str]) -> list[str]:
         """Prolong the leases of children; return those that hold none any more."""
-        arguments: list[Value] = [self._lease_ms, keys.LEASE_PREFIX, *children]
+        arguments: list[Value] = [self._lease_ms, *children]
         lost = self._renew(self._client, [keys.LEASES], arguments)
-        return [child.decode() for child in lost]
+        return [text(child) for child in lost]
 
     def acknowledge(self, holder: Holder, notes: bytes) -> list[str]:
         """Write what a child has done; return jobs that have dependents, left as is."""
-        line = Line(self._client, (ACKNOWLEDGE,))
-        try:
-            _lost, parents = line.ask(acknowledge_call(holder, notes), 1)[0]
-        finally:
-            line.close()
-        return [job_id.decode() for job_id in parents]
+        _lost, parents = self._line.ask(acknowledge_call(holder, notes), 1)[0]
+        return [text(job_id) for job_id in parents]
 
     def release(self, holder: Holder, ordinals: Sequence[int]) -> list[str]:
         """Give back jobs that a child has not begun."""
@@ -68,20 +65,16 @@ class RedisSupervisorBroker:
         jobs = [(held[n][0], n) for n in ordinals if n in held]
         if not jobs:
             return []
-        line = Line(self._client, (RELEASE,))
-        try:
-            released = line.ask(release_call(holder.child, jobs), 1)[0]
-        finally:
-            line.close()
-        return [job_id.decode() for job_id in released]
+        released = self._line.ask(release_call(holder.child, jobs), 1)[0]
+        return [text(job_id) for job_id in released]
 
     def held(self, holder: Holder) -> dict[int, tuple[str, str]]:
         """Return id and queue of the jobs that a child holds, by ordinal."""
         held: dict[int, tuple[str, str]] = {}
         found: Any = self._client.hgetall(keys.lease(holder.child))
         for job_id, value in found.items():
-            ordinal, _, queue = value.decode().partition(":")
-            held[int(ordinal)] = (job_id.decode(), queue)
+            ordinal, _, queue = text(value).partition(":")
+            held[int(ordinal)] = (text(job_id), queue)
         return held
 
     def show(
@@ -106,91 +99,78 @@ class RedisSupervisorBroker:
         names = [keys.lease(holder.child), keys.worker_executions(holder.worker)]
         self._show(self._client, names, arguments)
 
+    def sign(self, children: Sequence[str], identity: str) -> None:
+        """Write down which process answers for children."""
+        pipeline = self._client.pipeline(transaction=False)
+        for child in children:
+            pipeline.set(keys.holder(child), identity, ex=IDENTITY_TTL)
+        pipeline.execute()
+
+    def holders(self, *, late: bool) -> list[tuple[Holder, str]]:
+        """Return who has a lease, or had one, with the process that answers for it."""
+        until: float | str = "+inf"
+        if late:
+            seconds, micros = self._client.time()
+            until = seconds * 1000 + micros // 1000
+        found: Any = self._client.zrangebyscore(keys.LEASES, "-inf", until)
+        children = [text(child) for child in found]
+        if not children:
+            return []
+        identities: Any = self._client.mget([keys.holder(c) for c in children])
+        told = zip(children, identities, strict=True)
+        return [(Holder.of(child), text(identity)) for child, identity in told]
+
     def recover(
         self,
         holder: Holder,
         *,
-        begun: Sequence[int],
-        kept: Sequence[int],
-        reason: str,
-        now: float,
+        begun: Sequence[int] | None,
+        story: str,
         crash_limit: int,
+        kept: Sequence[int] = (),
+        late: bool = False,
     ) -> list[Recovered]:
-        """Give back what a dead child held but `kept`; `begun` have crashed it."""
-        return self._recovered(
-            holder.child,
-            how="dead",
-            reason=reason,
-            now=now,
-            crash_limit=crash_limit,
-            worker=holder.worker,
-            prefix=holder.execution_prefix,
-            begun=[*begun, *(-ordinal for ordinal in kept)],
-        )
+        """Give back what a holder has but `kept`; those it had begun have crashed it.
 
-    def recover_late(
-        self, *, reason: str, now: float, crash_limit: int
-    ) -> list[Recovered]:
-        """Give back what is held by children whose lease has run out."""
-        recovered: list[Recovered] = []
-        seconds, micros = self._client.time()
-        late: Any = self._client.zrangebyscore(
-            keys.LEASES, "-inf", seconds * 1000 + micros // 1000
-        )
-        for member in late:
-            child = member.decode()
-            worker, _, prefix = child.rpartition(":")
-            recovered += self._recovered(
-                child,
-                how="late",
-                reason=reason,
-                now=now,
-                crash_limit=crash_limit,
-                worker=worker,
-                prefix=prefix,
-                begun=["*"],
-            )
-        return recovered
-
-    def _recovered(
-        self,
-        child: str,
-        *,
-        how: str,
-        reason: str,
-        now: float,
-        crash_limit: int,
-        worker: str,
-        prefix: str,
-        begun: Sequence[int | str],
-    ) -> list[Recovered]:
+        Where nobody knows which these are, it is all of them. `late`: only if its lease
+        has run out.
+        """
+        which = ["*"] if begun is None else begun
         arguments = [
-            child,
-            how,
+            holder.child,
+            "late" if late else "dead",
             crash_limit,
-            base64.b64encode(zlib.compress(reason.encode())),
-            moment(now),
-            int(now),
-            worker,
-            prefix,
-            FAILURE_TTL,
+            story,
+            self._lease_ms,
+            holder.execution_prefix,
             keys.JOB_PREFIX,
             keys.QUEUE_PREFIX,
             keys.WAKE_PREFIX,
             keys.STARTED_PREFIX,
-            keys.FAILED_PREFIX,
-            keys.RESULTS_PREFIX,
             keys.EXECUTION_PREFIX,
             keys.EXECUTIONS_PREFIX,
-            *begun,
+            *which,
+            *(-ordinal for ordinal in kept),
         ]
-        answers = self._recover(
-            self._client, [keys.lease(child), keys.LEASES], arguments
-        )
+        places = [keys.lease(holder.child), keys.LEASES, keys.QUARANTINE]
         return [
-            Recovered(job_id.decode(), queue.decode(), fate.decode(), crashes)
-            for job_id, queue, fate, crashes in answers
+            Recovered(
+                Leased(holder, text(job_id), ordinal, text(queue)), text(fate), crashes
+            )
+            for job_id, queue, fate, crashes, ordinal in self._recover(
+                self._client, places, arguments
+            )
         ]
+
+    def bury(self, leased: Leased, *, reason: str, now: float) -> None:
+        """Put a job that nobody can end otherwise among the failed ones."""
+        bury(self._client, leased, reason=reason, now=now)
+        self.drop_empty(leased.holder)
+
+    def drop_empty(self, holder: Holder) -> None:
+        """Forget a lease that names no job; its holder must be gone."""
+        if not self._client.exists(keys.lease(holder.child)):
+            self._client.zrem(keys.LEASES, holder.child)
 
     def misused(self) -> dict[str, str]:
         """Return the queues whose key holds something else than jobs, and what."""

@@ -1,8 +1,9 @@
-"""What is left to say of a job whose child was ended because of it.
+"""What is left to say of a job whose child is gone.
 
-A job that ran too long in code that does not return, or that a person has stopped,
-takes its child with it. Its outcome may call callbacks or follow a rule for retries,
-which are the application's: so the child's successor writes it, under the old lease.
+A job that ran too long in code that does not return, that a person has stopped, or that
+has ended too many workers: its outcome may call callbacks or follow a rule for retries,
+which are the application's. So a process that has the application writes it, under the
+old lease.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from headway.app import App
-from headway.errors import HeadwayError, JobKilledError, TaskTimeoutError
-from headway.lease import Holder, Lease
+from headway.errors import (
+    HeadwayError,
+    JobCrashedError,
+    JobKilledError,
+    TaskTimeoutError,
+)
+from headway.lease import Holder, Lease, Leased
 from headway.outcome import Failed, Retried
 from headway.wire import keys
+from headway.wire.reading import text
 from headway.worker.by_rq import RQCode
 from headway.worker.delivering import Deliver
 from headway.worker.notes import Notes
@@ -27,23 +34,25 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
-Why = Literal["timeout", "stopped", "killed", "succeeded"]
+Why = Literal["timeout", "stopped", "killed", "succeeded", "crashed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aftermath:
     """A job that ended its child, or was ended with it."""
 
-    job_id: str
-    ordinal: int
-    queue: str
-    holder: Holder
+    leased: Leased
+    why: Why
     #: Seconds since 1970.
     began: float
-    why: Why
     reason: str = ""
     #: What it returned, as JSON; empty for None.
     value: bytes = b""
+
+    @property
+    def holder(self) -> Holder:
+        """Return whose lease it is."""
+        return self.leased.holder
 
 
 def settle(
@@ -62,18 +71,28 @@ def settle(
         queues=[queue.name for queue in plan.queues],
         options=plan.rq_options,
     )
-    fields: Any = client.hgetall(keys.job(aftermath.job_id))
-    lease = _lease(aftermath, fields)
+    fields: Any = client.hgetall(keys.job(aftermath.leased.job_id))
+    lease = _lease(aftermath.leased, fields)
     match aftermath.why:
         case "succeeded":
             result = json.loads(aftermath.value) if aftermath.value else None
             by_rq.succeed(lease, result, aftermath.began)
         case "stopped":
             by_rq.stop(lease, aftermath.began)
+        case "crashed":
+            by_rq.fail(lease, _crashed(fields), aftermath.began)
         case "timeout" | "killed":
             _end(lease, _outcome(lease, aftermath, app, client), aftermath, by_rq)
     if not client.exists(keys.lease(aftermath.holder.child)):
         client.zrem(keys.LEASES, aftermath.holder.child)
+
+
+def _crashed(fields: dict[bytes, bytes]) -> JobCrashedError:
+    story = text(fields.get(b"headway_story")).splitlines()
+    times = text(fields.get(b"headway_crashes"))
+    # Its last line is what lists and messages show of it.
+    last = f"the worker that ran it ended {times} times, the last time: {story[-1]}"
+    return JobCrashedError("\n".join(["no worker is given it again:", *story, last]))
 
 
 def _end(
@@ -103,12 +122,12 @@ def _outcome(
     return app.attempt().broken_off(delivery, error, elapsed)
 
 
-def _lease(aftermath: Aftermath, fields: dict[bytes, bytes]) -> Lease:
+def _lease(leased: Leased, fields: dict[bytes, bytes]) -> Lease:
     return Lease(
-        aftermath.job_id,
-        aftermath.ordinal,
-        int(fields.get(b"headway_delivery", b"1")),
-        aftermath.queue,
+        leased.job_id,
+        leased.ordinal,
+        1,
+        leased.queue,
         fields.get(b"data", b""),
         fields.get(b"timeout", b""),
         fields.get(b"result_ttl", b""),

@@ -8,14 +8,13 @@ replaced RQ's methods by their own.
 
 from __future__ import annotations
 
-import base64
 import logging
-import zlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import rq
+from redis.exceptions import RedisError
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
@@ -23,11 +22,10 @@ from rq.worker import BaseWorker
 
 from headway.clock import Clock
 from headway.errors import LeaseLostError, UnreadableJobError
-from headway.lease import Holder, Lease
+from headway.lease import Holder, Lease, Leased
 from headway.wire import job_hash, keys
+from headway.wire.burial import bury
 from headway.wire.fence import FencedRedis
-from headway.wire.moment import moment
-from headway.wire.scripts import Script
 from headway.wire.unique import give_back
 from headway.worker.horse import End, Horse
 from headway.worker.trusted_job import TrustedJob
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from redis import Redis
 
 log = logging.getLogger("headway.worker")
-
-BURY = Script("bury")
 
 #: What Sentry and OpenTelemetry replace; RQ itself defines these in BaseWorker.
 _HOOKS = ("perform_job", "handle_exception")
@@ -48,6 +44,11 @@ def is_patched() -> bool:
     replaced = any(hook in vars(rq.Worker) for hook in _HOOKS)
     hooks = (BaseWorker.perform_job, BaseWorker.handle_exception, RQJob.perform)
     return replaced or any(hasattr(hook, "__wrapped__") for hook in hooks)
+
+
+def _is_no_lost_lease(record: logging.LogRecord) -> bool:
+    """Keep RQ from telling a lost lease as an error of its own, with a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], LeaseLostError))
 
 
 class RQCode:
@@ -71,6 +72,7 @@ class RQCode:
         self._queues = queues
         self._options = options
         self._in_thread = in_thread
+        logging.getLogger("rq.worker").addFilter(_is_no_lost_lease)
 
     def perform(self, lease: Lease) -> bool:
         """Run a job and write its outcome as RQ does; tell whether it succeeded."""
@@ -121,13 +123,21 @@ class RQCode:
         """Enqueue the dependents that a worker had let go when it died."""
         worker: Any = self._horse(self._client)  # rq is typed in part
         for queue in worker.queues:
-            queue.ready_job_registry.cleanup()
+            self._tend(queue.ready_job_registry.cleanup, f"ready jobs of {queue.name}")
 
     def maintain(self) -> None:
         """Tend RQ's registries, as each of its workers does now and then."""
         worker: Any = self._horse(self._client)  # rq is typed in part
-        worker.clean_registries()
-        worker.clean_group_registries()
+        self._tend(worker.clean_registries, "registries")
+        self._tend(worker.clean_group_registries, "groups")
+
+    def _tend(self, clean_up: Callable[[], object], what: str) -> None:
+        try:
+            clean_up()
+        except RedisError as error:
+            log.warning("RQ's %s are not tended this time: %s", what, error)
+        except Exception:  # one hash that RQ cannot read; children must begin
+            log.exception("RQ's %s cannot be tended", what)
 
     def _settled(
         self,
@@ -143,13 +153,23 @@ class RQCode:
             return False
         if job is None:
             return False
+        succeeded = False
         try:
-            return bool(settle(self._end(job, lease, client, began)))
-        except LeaseLostError as error:
-            log.warning("%s", error)
+            succeeded = bool(settle(self._end(job, lease, client, began)))
+        except LeaseLostError:
+            pass  # RQ's own code may have kept it: the client tells
         except UnreadableJobError as error:
             self.bury(lease, error)
-        return False
+        if client.lost is not None:
+            log.warning("%s", client.lost)
+            self._count_superseded(lease)
+        return succeeded and client.lost is None
+
+    def _count_superseded(self, lease: Lease) -> None:
+        """Write on the job that a run of it was for nothing."""
+        key = keys.job(lease.job_id)
+        if self._client.hexists(key, "status"):
+            self._client.hincrby(key, "headway_superseded", 1)
 
     def _end(
         self, job: TrustedJob, lease: Lease, client: FencedRedis, began: float | None
@@ -187,26 +207,10 @@ class RQCode:
 
     def bury(self, lease: Lease, error: Exception) -> None:
         """Put a job that cannot be read among the failed ones, with the reason."""
-        seconds = self._clock.now().timestamp()
         log.error("%s", error)
-        BURY(
+        bury(
             self._client,
-            [
-                keys.lease(self._holder.child),
-                keys.job(lease.job_id),
-                keys.failed(lease.queue),
-                keys.results(lease.job_id),
-            ],
-            [
-                lease.job_id,
-                f"{lease.ordinal}:{lease.queue}",
-                moment(seconds),
-                int(seconds),
-                self._holder.worker,
-                _packed(f"{type(error).__name__}: {error}"),
-            ],
+            Leased(self._holder, lease.job_id, lease.ordinal, lease.queue),
+            reason=f"{type(error).__name__}: {error}",
+            now=self._clock.now().timestamp(),
         )
-
-
-def _packed(text: str) -> bytes:
-    return base64.b64encode(zlib.compress(text.encode()))

@@ -64,21 +64,26 @@ class Child:
         os.environ["RQ_WORKER_ID"] = self._start.holder.worker
         self._prepare(app)
         try:
-            self._by_rq.enqueue_ready()  # its predecessor may have been killed
-            if self._start.maintain:
-                self._by_rq.maintain()
-            self._settle_aftermath(app)
-            if self._left == 0:
-                return DONE
+            code = self._live(app)
+            self._slot.enter(State.LEAVING, self._clock.monotonic())
+            return code
+        finally:
+            app.resources.close()
+
+    def _live(self, app: App) -> int:
+        self._by_rq.enqueue_ready()  # its predecessor may have been killed
+        if self._start.maintain:
+            self._by_rq.maintain()
+        self._settle_aftermath(app)
+        if self._left == 0:
+            return DONE
+        try:
             self._warm_up(app)
             return self._serve()
         except _LeaveError:
             return DONE
         except StoreAwayError:
             return DONE  # the slot tells the supervisor what is to be written
-        finally:
-            self._slot.enter(State.LEAVING, self._clock.monotonic())
-            app.resources.close()
 
     # Getting ready
 
@@ -235,9 +240,18 @@ class Child:
             return DONE
         if limits.jobs_per_child and self._slot.done >= limits.jobs_per_child:
             return RECYCLE
-        if limits.memory_per_child and resident() > limits.memory_per_child * MIB:
+        if self._has_grown_too_big():
             return RECYCLE
         return RECYCLE if self._execute.poison is not None else None
+
+    def _has_grown_too_big(self) -> bool:
+        most = self._plan.limits.memory_per_child
+        # Not before it has run anything: another would be as big, and as idle.
+        if not most or not self._slot.done or resident() <= most * MIB:
+            return False
+        has = resident() // MIB
+        log.info("a child is replaced: it has had %d MiB, allowed are %d", has, most)
+        return True
 
     def _waited_for(self) -> list[Lease]:
         suspended = self._supply.suspended

@@ -70,7 +70,7 @@ class Commands:
         try:
             told = json.loads(message["data"])
             name = str(told["command"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None  # nothing that RQ sends
         if worker is None:
             return None

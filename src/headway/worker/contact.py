@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from headway.clock import Clock
 
@@ -13,17 +13,26 @@ log = logging.getLogger("headway.worker")
 
 #: Seconds between two attempts while the store is away.
 PAUSE = 1.0
+#: After how many seconds what was said is said again, and how much is remembered.
+AGAIN, MOST_SAID = 60.0, 100
 
 
 class Contact:
     """The supervisor's view of the store: a step that fails is made again later."""
 
-    def __init__(self, clock: Clock, ask: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        ask: Callable[[], object],
+        disconnect: Callable[[], object],
+    ) -> None:
         self._clock = clock
         self._ask = ask
+        self._disconnect = disconnect
         self._is_up = True
         self._again_at = 0.0
-        self._refused = ""
+        #: What was said, and when: a refusal comes twenty times a second.
+        self._said: dict[str, float] = {}
         #: The monotonic second since which it has answered without a gap.
         self.since = clock.monotonic()
 
@@ -38,15 +47,27 @@ class Contact:
             return False
         try:
             step()
+        except ReadOnlyError as error:  # it is a replica now: its name leads elsewhere
+            self._lose(error)
+            return False
         except ResponseError as error:  # it answers: the other steps can be made
-            self._say_refused(str(error))
+            self._say(f"Redis refuses what the worker asks: {error}")
             return False
         except RedisError as error:
-            log.warning("Redis is away, the worker waits for it: %s", error)
-            self._is_up = False
-            self._put_off()
+            self._lose(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - the worker must not die of it
+            # Somebody else's data, read in a way that it does not allow. The worker has
+            # other duties, and this one is tried again.
+            self._say(f"a duty failed: {type(error).__name__}: {error}", exc_info=True)
             return False
         return True
+
+    def _lose(self, error: RedisError) -> None:
+        log.warning("Redis is away, the worker waits for it: %s", error)
+        self._is_up = False
+        self._disconnect()
+        self._put_off()
 
     def _is_back(self) -> bool:
         # Not by a step: some have nothing to ask, and would succeed.
@@ -64,7 +85,11 @@ class Contact:
     def _put_off(self) -> None:
         self._again_at = self._clock.monotonic() + PAUSE
 
-    def _say_refused(self, answer: str) -> None:
-        if answer != self._refused:
-            log.error("Redis refuses what the worker asks: %s", answer)
-        self._refused = answer
+    def _say(self, text: str, *, exc_info: bool = False) -> None:
+        now = self._clock.monotonic()
+        if now - self._said.get(text, -AGAIN) < AGAIN:
+            return
+        if len(self._said) > MOST_SAID:
+            self._said.clear()
+        self._said[text] = now
+        log.error("%s", text, exc_info=exc_info)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -10,16 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from headway.lease import Holder
 from headway.worker import loss as losses
 from headway.worker import watch
 from headway.worker.address import Address
-from headway.worker.aftermath import Aftermath
 from headway.worker.child import DONE, RECYCLE, UNFIT
+from headway.worker.helpers import Helpers
 from headway.worker.loss import Loss, loss_of
 from headway.worker.member import Doom, Member, fork, new_holder, spawn
 from headway.worker.office import Office
 from headway.worker.plan import Plan
-from headway.worker.slot import Slot, State
+from headway.worker.slot import State
 from headway.worker.start import Start
 
 log = logging.getLogger("headway.worker")
@@ -28,8 +28,8 @@ log = logging.getLogger("headway.worker")
 MAINTENANCE = 600.0
 #: A child that dies sooner than this after its start is not started again at once.
 SHORT_LIFE, LONGEST_PAUSE = 1.0, 5.0
-#: How often it is tried to write what is left to say of a dead child's jobs.
-HELPER_TRIES = 3
+#: How often the jobs of a dead child are tried to be seen to, where Redis answers.
+SETTLING_TRIES = 5
 
 
 class Crew:
@@ -39,6 +39,7 @@ class Crew:
         self,
         office: Office,
         members: Sequence[Member],
+        helpers: Helpers,
         address: Address,
         forget: Callable[[], None],
     ) -> None:
@@ -49,11 +50,12 @@ class Crew:
         #: A child could not even begin.
         self.is_unfit = False
         self._office = office
+        self._helpers = helpers
         self._address = address
         self._forget = forget
         self._losses: list[Loss] = []
-        #: By process id: what each began with, and how often that is tried yet.
-        self._helpers: dict[int, tuple[Start, int]] = {}
+        #: How often the first of them was tried in vain.
+        self._tries = 0
         office.put_off("maintenance", MAINTENANCE)
 
     @property
@@ -61,7 +63,8 @@ class Crew:
         """Tell whether all have left, and nothing is left to be done for them."""
         if any(member.is_alive or not member.retired for member in self.members):
             return False
-        return not self._helpers and not any(map(self._must_be_settled, self._losses))
+        done = not any(map(self._must_be_settled, self._losses))
+        return done and self._helpers.is_idle
 
     def _must_be_settled(self, loss: Loss) -> bool:
         # A worker can leave while the store is away: what it held is recovered by
@@ -72,6 +75,13 @@ class Crew:
     def done(self) -> int:
         """Return how many jobs have ended here."""
         return sum(member.done for member in self.members)
+
+    @property
+    def leases(self) -> set[str]:
+        """Return the children whose leases are ours to keep."""
+        alive = {m.life.child for m in self.members if m.is_alive}
+        lost = {loss.holder.child for loss in self._losses}
+        return alive | lost | self._helpers.children
 
     def leave(self) -> None:
         """Ask all to leave after the jobs that they run."""
@@ -86,9 +96,22 @@ class Crew:
         self.is_killed = True
         for member in self.members:
             member.kill()
-        for pid in self._helpers:  # what they leave undone is recovered when it is late
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self._helpers.kill()
+
+    def end_superseded(self, children: Sequence[str]) -> None:
+        """End children whose lease others have recovered: what they run is void."""
+        for member in self.members:
+            if not (running := watch.running(member)):
+                continue
+            if member.life.child in children:
+                log.warning(
+                    "a child of %s lost its lease: %d jobs that it runs are "
+                    "superseded, and it is ended",
+                    member.worker,
+                    len(running),
+                )
+                member.is_void = True
+                member.kill()
 
     def reap(self) -> None:
         """Take note of children that have ended."""
@@ -99,30 +122,37 @@ class Crew:
                 return
             if pid == 0:
                 return
-            if pid in self._helpers:
-                self._end_helper(pid, status)
+            if self._helpers.has_ended(pid, status):
+                continue
             for member in self.members:
                 if member.pid == pid:
                     self._bury(member, os.waitstatus_to_exitcode(status))
 
     def _bury(self, member: Member, status: int) -> None:
-        now = self._office.now
         member.pid = 0
         expected = self._is_expected(member, status)
-        asked = expected or self.is_killed
-        self._losses.append(loss_of(member, status, asked=asked))
-        if not expected and not self.is_killed and not member.doomed:
-            cause = losses.cause_of(status)
+        asked = expected or self.is_killed or member.is_void
+        host = self._office.identity.host
+        self._losses.append(loss_of(member, status, asked=asked, host=host))
+        if not asked and not member.doomed:
+            cause = losses.cause_of(status, member.memory)
             log.warning("a child of %s ended: %s", member.worker, cause)
         member.doomed, member.to_release, member.shown = {}, set(), set()
-        unfit = status == UNFIT and member.slot.state is State.STARTING
+        member.is_void = False
+        # At a later start it is a deploy that is under way, or a disk that is full.
+        unfit = status == UNFIT and member.lives == 1 and not self.done
         self.is_unfit = self.is_unfit or unfit
         # A signal that the child alone got is no reason to do without it.
         done = expected and status == DONE and not member.slot.stop_asked
         member.retired = unfit or done or self.is_leaving
+        self._put_off(member)
+
+    def _put_off(self, member: Member) -> None:
+        """Have a child that got nowhere not be started again at once."""
+        now = self._office.now
         # What a job does to its child is no reason to wait: jobs have a limit for that.
-        began = member.slot.state is not State.STARTING
-        short = now - member.born < SHORT_LIFE and not expected and not began
+        ran = member.slot.done or any(held.began for held in member.slot.table())
+        short = now - member.born < SHORT_LIFE and not ran
         member.short_lives = member.short_lives + 1 if short else 0
         pause = min(LONGEST_PAUSE, 0.1 * 2 ** (member.short_lives - 1)) if short else 0
         member.not_before = now + pause
@@ -136,50 +166,26 @@ class Crew:
     def settle_losses(self) -> None:
         """See to the jobs of children that are gone."""
         while self._losses:
-            if not self._office.contact.made(self._settle_first_loss):
+            if self._office.contact.made(self._settle_first_loss):
+                self._losses.pop(0)
+                self._tries = 0
+                continue
+            self._tries += self._office.contact.is_up
+            if self._tries < SETTLING_TRIES:
                 return
-            self._losses.pop(0)
+            gone = self._losses.pop(0).holder.child
+            log.error("the jobs of %s come back when its lease has run out", gone)
+            self._tries = 0
 
     def _settle_first_loss(self) -> None:
-        aftermath = losses.settle(
-            self._losses[0], self._office.broker, self._office.clock
-        )
-        if aftermath:
-            worker = self._losses[0].holder.worker
-            self._start_helper(worker, aftermath=tuple(aftermath))
+        broker, clock = self._office.broker, self._office.clock
+        self._helpers.settle(losses.settle(self._losses[0], broker, clock))
 
     def maintain(self) -> None:
-        """Have RQ's registries tended, now and then."""
+        """Have RQ's registries tended, now and then, and look after the helpers."""
         if not self.is_leaving and self._office.is_due("maintenance", MAINTENANCE):
-            self._start_helper(self.members[0].worker, maintain=True)
-
-    def _start_helper(
-        self,
-        worker: str,
-        *,
-        aftermath: tuple[Aftermath, ...] = (),
-        maintain: bool = False,
-    ) -> None:
-        """Start a child that runs no jobs: only the application knows what to do."""
-        start = Start(
-            plan=self._office.plan,
-            holder=new_holder(worker),
-            aftermath=aftermath,
-            maintain=maintain,
-            jobs=0,
-        )
-        self._help(start, HELPER_TRIES)
-
-    def _help(self, start: Start, tries: int) -> None:
-        slot = Slot()
-        pid = fork(start, slot, self._address, self._forget)
-        slot.close()
-        self._helpers[pid] = (start, tries - 1)
-
-    def _end_helper(self, pid: int, status: int) -> None:
-        start, tries = self._helpers.pop(pid)
-        if status and start.aftermath and tries and not self.is_killed:
-            self._help(start, tries)  # else its jobs wait until their lease is over
+            self._helpers.maintain(self.members[0].worker)
+        self._helpers.look_after()
 
     def start_missing(self) -> None:
         """Start a child in each place that has none."""
@@ -204,6 +210,7 @@ class Crew:
             maintain=member.is_first and not member.lives,
             has_device=member.spawned,
         )
+        self._sign(member.holder)
         try:
             member.pid = self._process(member, start)
         except OSError as error:  # no memory, no process left: it may pass
@@ -211,6 +218,12 @@ class Crew:
             member.not_before = now + LONGEST_PAUSE
         else:
             member.lives += 1
+
+    def _sign(self, holder: Holder) -> None:
+        """Write down, for others of this machine, who answers for the child."""
+        written = self._office.identity.written
+        step = partial(self._office.broker.sign, [holder.child], written)
+        self._office.contact.made(step)
 
     def _process(self, member: Member, start: Start) -> int:
         if not member.spawned:

@@ -30,6 +30,8 @@ from headway.worker.notes import Notes
 
 #: RQ's own default, in seconds (rq/defaults.py).
 TIMEOUT = 180.0
+#: What RQ gives a callback that does not say, and we its webhooks, in seconds.
+CALLBACK, WEBHOOKS = 60, 60
 
 
 class Deliver:
@@ -115,8 +117,11 @@ def _unreadable(
 
 def time_of_callbacks(lease: Lease) -> int:
     """Return the seconds that RQ gives to what it calls after the job."""
-    kinds = (b"success", b"failure")
-    return sum(int(lease.fields.get(b"%b_callback_timeout" % k) or 60) for k in kinds)
+    seconds = WEBHOOKS if lease.fields.get(b"webhooks") else 0
+    for kind in (b"success", b"failure"):
+        if lease.fields.get(b"%b_callback_name" % kind):
+            seconds += int(lease.fields.get(b"%b_callback_timeout" % kind) or CALLBACK)
+    return seconds
 
 
 def _extras(lease: Lease, retry: Retry | None) -> tuple[Retry | None, datetime | None]:
@@ -125,6 +130,6 @@ def _extras(lease: Lease, retry: Retry | None) -> tuple[Retry | None, datetime |
         retry = job_hash.retry_of(extras, retry)
         expires_at = extras.get("expires_at")
         return retry, datetime.fromisoformat(expires_at) if expires_at else None
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         wanted = "a rule and a time as Headway writes them"
         raise _unreadable(lease, "meta", lease.meta, wanted) from error

@@ -33,6 +33,7 @@ class EventLoop:
     def put(self, running: Running) -> None:
         """Begin a job."""
         self.busy += 1
+        running.take()  # it begins at once: nobody can give it back
         self._loop.call_soon_threadsafe(self._begin, running)
 
     def break_off(self, running: Running) -> None:
@@ -58,13 +59,11 @@ class EventLoop:
             self._lane.ended.put(running)
 
     async def _attempted(self, running: Running) -> None:
-        delivery, lease = cast("Delivery", running.delivery), running.lease
+        delivery = cast("Delivery", running.delivery)
         seconds = running.seconds
         try:
             async with asyncio.timeout(seconds if seconds > 0 else None):
-                running.outcome = await self._lane.execute.attempted_async(
-                    lease, delivery
-                )
+                running.outcome = await self._lane.attempted_async(running, delivery)
         except TimeoutError:
             elapsed = self._lane.clock.monotonic() - running.began_monotonic
             error = TaskTimeoutError(

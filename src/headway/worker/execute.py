@@ -81,7 +81,7 @@ class Execute:
         self._clock = clock
         self._alarm = alarm
         self._attempt: Attempt = app.attempt()
-        self.deliver = Deliver(app.registry)
+        self._deliver = Deliver(app.registry)
         self._all_by_rq = is_patched()
         self._has_device = has_device
         self._epoch = 0.0
@@ -114,16 +114,16 @@ class Execute:
             succeeded = self.perform_by_rq(lease)
             self._alarm.install()  # RQ's own timeouts leave their own handler
         else:
-            outcome = self._outcome(lease)
+            outcome = self._outcome(lease, index)
             succeeded = self._conclude(lease, outcome, began)
         self._supply.forget(lease)
         self._slot.finish(index, failed=not succeeded)
         return True
 
-    def _outcome(self, lease: Lease) -> Ending:
+    def _outcome(self, lease: Lease, index: int) -> Ending:
         notes = self.notes(lease)
         try:
-            delivery = self.deliver(lease, notes)
+            delivery = self.delivered(lease, notes)
             self._alarm.begin(timeout_of(lease))
             try:
                 return self.attempted(lease, delivery)
@@ -132,6 +132,7 @@ class Execute:
         except (HeadwayError, JobTimeoutException) as error:
             return Failed(error=error)
         finally:
+            self._slot.task_is_over(index)
             notes.close()
 
     def _conclude(self, lease: Lease, outcome: Ending, began: float) -> bool:
@@ -158,9 +159,27 @@ class Execute:
         return bool(lease.fields) or self._all_by_rq or self._is_accepted_pickle(lease)
 
     def _is_accepted_pickle(self, lease: Lease) -> bool:
-        if not (self._app.accept_pickle and lease.data):
+        if not self._app.accept_pickle:
             return False
-        return payload.is_pickle(payload.unpacked(lease.job_id, lease.data))
+        try:
+            return payload.is_pickle(payload.unpacked(lease.job_id, lease.data))
+        except UnreadableJobError:
+            return False  # it will be said when it is to be run
+
+    def delivered(self, lease: Lease, notes: Notes) -> Delivery:
+        """Return what is to be run.
+
+        Raises:
+            HeadwayError: it cannot be read, or may not be run.
+        """
+        try:
+            return self._deliver(lease, notes)
+        except HeadwayError:
+            raise
+        except Exception as error:  # whoever reaches Redis can write anything
+            raise UnreadableJobError(
+                f"job {lease.job_id} cannot be read: {type(error).__name__}: {error}"
+            ) from error
 
     def notes(self, lease: Lease) -> Notes:
         """Return what keeps what the job says of itself."""

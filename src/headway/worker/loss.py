@@ -2,19 +2,20 @@
 
 What it had finished is acknowledged, from its slot. What it had begun is an orphan: it
 goes back, and counts as a crash of that job alone. What it had not begun goes back as
-if nothing had been. What it was ended for is written by a process of its own.
+if nothing had been. What only the application can decide is handed to a helper.
 """
 
 from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from headway.broker import SupervisorBroker
 from headway.clock import Clock
-from headway.lease import Holder
+from headway.lease import Holder, Leased, Recovered
 from headway.wire.success import successes
 from headway.worker.aftermath import Aftermath
 from headway.worker.member import STOPPED, Doom, Member
@@ -23,12 +24,15 @@ from headway.worker.slot import Held, Told
 
 log = logging.getLogger("headway.worker")
 
+MIB = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
     """A child that is gone, and what its slot told when it went."""
 
     holder: Holder
+    host: str
     notes: bytes
     count: int
     table: tuple[Held, ...]
@@ -46,16 +50,17 @@ class Loss:
         return [held.ordinal for held in self.table if held.began and not held.over]
 
 
-def loss_of(member: Member, status: int, *, asked: bool) -> Loss:
+def loss_of(member: Member, status: int, *, asked: bool, host: str) -> Loss:
     """Return what is lost with a child, by the status that the system reports."""
     notes, count = member.slot.notes()
     return Loss(
         holder=member.life,
+        host=host,
         notes=notes,
         count=count,
         table=tuple(member.slot.table()),
         doomed=_cancelled(member) | member.doomed,
-        cause=cause_of(status),
+        cause=cause_of(status, member.memory),
         crashed=not (asked or member.doomed),
     )
 
@@ -68,54 +73,65 @@ def _cancelled(member: Member) -> dict[int, Doom]:
     }
 
 
-def cause_of(status: int) -> str:
-    """Return in words how a process ended, by its wait status."""
-    if status < 0:
-        number = -status
-        name = signal.Signals(number).name
-        killed = number == signal.SIGKILL
-        hint = ", as the kernel does when memory runs out" if killed else ""
-        return f"it was killed by signal {number} ({name}){hint}"
-    return f"it exited with code {status}"
+def cause_of(status: int, memory: int = 0) -> str:
+    """Return in words how a process ended, by its wait status.
+
+    `memory` is what it had last, in bytes.
+    """
+    if status >= 0:
+        return f"it exited with code {status}"
+    number = -status
+    name = signal.Signals(number).name
+    had = f"; it had {memory // MIB} MiB of memory" if memory else ""
+    hint = ", as the kernel does when memory runs out" if name == "SIGKILL" else ""
+    return f"it was killed by signal {number} ({name}){hint}{had}"
+
+
+def story(cause: str, worker: str, host: str, now: datetime) -> str:
+    """Return the line that a job keeps of a worker that it ended."""
+    return f"{now:%Y-%m-%d %H:%M:%S} UTC, worker {worker} on host {host}: {cause}"
 
 
 def settle(loss: Loss, broker: SupervisorBroker, clock: Clock) -> Sequence[Aftermath]:
     """See to the jobs of a child that is gone; return what needs the application."""
-    aftermath = _aftermath(loss, broker, clock)
+    aftermath = _doomed(loss, broker, clock)
     if loss.count:
         parents = broker.acknowledge(loss.holder, loss.notes)
         aftermath += _successes(loss, parents)
-    kept = [each.ordinal for each in aftermath]
-    for orphan in broker.recover(
+    recovered = broker.recover(
         loss.holder,
         begun=loss.begun,
-        kept=kept,
-        reason=(
-            f"The worker that ran this job ended {CRASH_LIMIT} times; the last time "
-            f"{loss.cause}."
-        ),
-        now=clock.now().timestamp(),
+        kept=[each.leased.ordinal for each in aftermath],
+        story=story(loss.cause, loss.holder.worker, loss.host, clock.now()),
         crash_limit=CRASH_LIMIT,
-    ):
+    )
+    for orphan in recovered:
         if orphan.crashes:
             log.warning(
                 "job %s is %s: its worker ended while it ran (%s); that was time %d",
-                orphan.job_id,
-                orphan.fate,
+                orphan.leased.job_id,
+                orphan.told,
                 loss.cause,
                 orphan.crashes,
             )
-    return aftermath
+    return [*aftermath, *crashed(recovered, clock)]
+
+
+def crashed(recovered: Iterable[Recovered], clock: Clock) -> list[Aftermath]:
+    """Return the orphans whose end, if it is one, only the application can write."""
+    now = clock.now().timestamp()
+    return [
+        Aftermath(leased=orphan.leased, began=now, why="crashed")
+        for orphan in recovered
+        if orphan.fate == "left" and orphan.crashes
+    ]
 
 
 def _successes(loss: Loss, parents: Sequence[str]) -> list[Aftermath]:
     """Return the jobs that have ended well, and that others wait for."""
     return [
         Aftermath(
-            job_id=success.job_id,
-            ordinal=success.ordinal,
-            queue=success.queue,
-            holder=loss.holder,
+            leased=Leased(loss.holder, success.job_id, success.ordinal, success.queue),
             began=float(success.began),
             why="succeeded",
             value=success.result,
@@ -125,17 +141,14 @@ def _successes(loss: Loss, parents: Sequence[str]) -> list[Aftermath]:
     ]
 
 
-def _aftermath(loss: Loss, broker: SupervisorBroker, clock: Clock) -> list[Aftermath]:
+def _doomed(loss: Loss, broker: SupervisorBroker, clock: Clock) -> list[Aftermath]:
     if not loss.doomed:
         return []
     ids = broker.held(loss.holder)
     now, monotonic = clock.now().timestamp(), clock.monotonic()
     return [
         Aftermath(
-            job_id=ids[held.ordinal][0],
-            ordinal=held.ordinal,
-            queue=ids[held.ordinal][1],
-            holder=loss.holder,
+            leased=Leased(loss.holder, *_id_and_queue(ids, held.ordinal)),
             began=now - (monotonic - held.began) if held.began else now,
             why=loss.doomed[held.ordinal].why,
             reason=loss.doomed[held.ordinal].reason,
@@ -143,3 +156,10 @@ def _aftermath(loss: Loss, broker: SupervisorBroker, clock: Clock) -> list[After
         for held in loss.table
         if held.ordinal in loss.doomed and held.ordinal in ids
     ]
+
+
+def _id_and_queue(
+    ids: dict[int, tuple[str, str]], ordinal: int
+) -> tuple[str, int, str]:
+    job_id, queue = ids[ordinal]
+    return job_id, ordinal, queue

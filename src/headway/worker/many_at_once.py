@@ -7,7 +7,6 @@ lease, a place in the slot and a timeout of its own.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
@@ -20,7 +19,7 @@ from headway.worker.event_loop import EventLoop
 from headway.worker.execute import Execute
 from headway.worker.horse import Stopped
 from headway.worker.running import Ended, Lane, Running
-from headway.worker.slot import CAPACITY, Slot, State
+from headway.worker.slot import CAPACITY, Slot, State, Told
 from headway.worker.supply import Supply
 from headway.worker.threads import Threads, timeout_of_thread
 from headway.worker.wakeup import Wakeup
@@ -60,7 +59,8 @@ class ManyAtOnce:
         self._threads = Threads(lane, threads)
         self._loop = EventLoop(lane, concurrency) if concurrency > 1 else None
         self._wakeup = Wakeup(listen, self._ended)
-        self._free = deque(range(CAPACITY))
+        #: Places of the slot's table, the lowest last: its reader goes through all.
+        self._free = list(reversed(range(CAPACITY)))
         self._jobs: set[Running] = set()
         self._mean = SHORT
         self.empty = False
@@ -117,21 +117,19 @@ class ManyAtOnce:
         if self._loop is None:
             ahead = threads if self._mean < SHORT else 0
             return max(0, threads + ahead - busy)
-        free = self._loop.count - self._loop.busy
-        if busy < threads:
-            return free
-        # A plain job that finds no free thread would wait here; so one is risked.
-        return min(free, 1) if busy == threads else 0
+        # A plain job may find no free thread, and be given back soon: those behind it,
+        # for the loop, are not to wait for that.
+        return max(0, threads - busy + self._loop.count - self._loop.busy)
 
     def _begin(self, lease: Lease) -> None:
-        running = Running(lease, self._free.popleft())
+        running = Running(lease, self._free.pop())
         self._jobs.add(running)
         self._slot.put(running.index, lease.ordinal)
         running.by_rq = self._execute.goes_by_rq(lease)
         if not running.by_rq:
             running.notes = self._execute.notes(lease)
             try:
-                running.delivery = self._execute.deliver(lease, running.notes)
+                running.delivery = self._execute.delivered(lease, running.notes)
                 running.delivery.interrupts += (Stopped,)
                 running.seconds = timeout_of(lease)
             except HeadwayError as error:
@@ -192,11 +190,14 @@ class ManyAtOnce:
 
     def _look_after(self) -> None:
         now = self._clock.monotonic()
-        cancelled = self._slot.cancelled() if self._jobs else ()
+        told = self._slot.told() if self._jobs else b""
         for running in list(self._jobs):
+            word = told[running.index]
+            if word == Told.REVOKED and self._threads.take_one_back(running):
+                self._withdraw(running)
             if now - running.told_at < AGAIN:
                 continue
-            if running.index in cancelled:
+            if word == Told.CANCELLED:
                 running.told_at = now
                 self._break_off(running, Stopped)
             elif running.thread and not running.by_rq:
@@ -204,6 +205,12 @@ class ManyAtOnce:
                 if 0 < seconds < now - running.began_monotonic:
                     running.told_at = now
                     self._break_off(running, timeout_of_thread(seconds))
+
+    def _withdraw(self, running: Running) -> None:
+        """Leave a job to others that waits here for a thread."""
+        self._slot.drop(running.index)
+        self._supply.release([running.lease])
+        self._leave(running)
 
     def _break_off(self, running: Running, error: type[BaseException]) -> None:
         if running.task is not None and self._loop is not None:

@@ -69,6 +69,10 @@ class Member:
     #: Ordinals that were taken back and are still to be released in the store.
     to_release: set[int] = field(default_factory=set[int])
     shown: set[int] = field(default_factory=set[int])
+    #: It is ended because others run its jobs.
+    is_void: bool = False
+    #: What its process had when it was looked at last, in bytes.
+    memory: int = 0
 
     @property
     def life(self) -> Holder:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from headway.broker import SupervisorBroker
 from headway.clock import Clock
 from headway.worker.contact import Contact
+from headway.worker.identity import Identity
 from headway.worker.plan import Plan
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class Office:
     broker: SupervisorBroker
     contact: Contact
     clock: Clock
+    #: This process, as others of this machine can tell whether it lives.
+    identity: Identity
     _next: dict[str, float] = field(default_factory=dict[str, float])
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from typing import Any, NamedTuple
 
@@ -28,13 +29,13 @@ def unpacked(job_id: str, data: bytes) -> bytes:
     Raises:
         UnreadableJobError: there is none.
     """
+    if data and data[0] == ZLIB:
+        with contextlib.suppress(zlib.error):
+            data = zlib.decompress(data)
     if not data:
-        raise UnreadableJobError(f"job {job_id} has no payload: its hash lacks `data`")
-    if data[0] == ZLIB:
-        try:
-            return zlib.decompress(data)
-        except zlib.error:
-            return data
+        raise UnreadableJobError(
+            f"job {job_id} has no payload: `data` of its hash is empty"
+        )
     return data
 
 
@@ -57,7 +58,7 @@ def read(job_id: str, payload: bytes) -> Call:
         )
     try:
         name, instance, args, kwargs = _decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UnreadableJobError(
             f"job {job_id} is not JSON of [function, null, arguments, named "
             f"arguments]: {error}"

@@ -42,6 +42,13 @@ class Running:
     thread: int = 0
     task: asyncio.Task[None] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
+    _is_taken: bool = False
+
+    def take(self) -> bool:
+        """Claim it, to run it or to give it back; tell whether nobody has done so."""
+        with self.lock:
+            is_free, self._is_taken = not self._is_taken, True
+        return is_free
 
     @property
     def is_async(self) -> bool:
@@ -78,6 +85,20 @@ class Lane:
         running.revoked = told == Told.REVOKED
         running.stopped = told == Told.CANCELLED
         return not told
+
+    def attempted(self, running: Running, delivery: Delivery) -> Ending:
+        """Run a plain task in this thread."""
+        try:
+            return self.execute.attempted(running.lease, delivery)
+        finally:
+            self.slot.task_is_over(running.index)
+
+    async def attempted_async(self, running: Running, delivery: Delivery) -> Ending:
+        """Run an `async def` task on this loop."""
+        try:
+            return await self.execute.attempted_async(running.lease, delivery)
+        finally:
+            self.slot.task_is_over(running.index)
 
     def settle(self, running: Running) -> None:
         """Write an outcome that only RQ's own code can, in whichever thread this is."""

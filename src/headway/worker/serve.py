@@ -20,9 +20,12 @@ from headway.worker.contact import Contact
 from headway.worker.crew import Crew
 from headway.worker.declaration import Declared
 from headway.worker.fork_safety import refuse_unsafe_fork
+from headway.worker.helpers import Helpers
+from headway.worker.identity import Identity
 from headway.worker.member import Member
 from headway.worker.office import Office
 from headway.worker.plan import Plan
+from headway.worker.recover import Recovery
 from headway.worker.slot import Slot
 from headway.worker.supervisor import Supervisor
 from headway.worker.upkeep import Upkeep
@@ -64,14 +67,19 @@ def serve(
             plan=plan,
             client=own,
             broker=RedisSupervisorBroker(own, names, lease=lease),
-            contact=Contact(clock, own.ping),
+            contact=Contact(clock, own.ping, pool.disconnect),
             clock=clock,
+            identity=Identity.of_this_process(settings.host),
         )
         members = _members(plan, queues, children, claimed)
-        crew = Crew(office, members, address, pool.close_inherited)
+        forget = pool.close_inherited
+        helpers = Helpers(office, address, forget)
+        crew = Crew(office, members, helpers, address, forget)
         promote_all = _promoter(own, names) if with_scheduler else None
-        upkeep = Upkeep(office, members, promote=promote_all)
-        return Supervisor(office, crew, upkeep, grace=settings.grace).run()
+        upkeep = Upkeep(office, crew, promote=promote_all)
+        recovery = Recovery(office, helpers)
+        supervisor = Supervisor(office, crew, upkeep, recovery, grace=settings.grace)
+        return supervisor.run()
 
 
 def _members(

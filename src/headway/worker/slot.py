@@ -19,15 +19,16 @@ from typing import NamedTuple
 CAPACITY = 1024
 JOURNAL = 1 << 20
 
-_HEADER = struct.Struct("<BBxxxxxxdQQIIII")
 _STATE, _STOP, _SINCE, _DONE, _RAISED = 0, 1, 8, 16, 24
-_COUNT, _ACKS, _ACK_BYTES, _SETTLED = 32, 36, 40, 44
+#: Of the acknowledgements: their bytes in the upper half, their number in the lower.
+_NOTED, _SETTLED, _COUNT = 32, 40, 44
 _ENTRY = struct.Struct("<QddBBxxxxxx")
 _BEGAN, _DEADLINE, _OVER, _TOLD = 8, 16, 24, 25
 _TABLE = 64
 _JOURNAL_AT = _TABLE + CAPACITY * _ENTRY.size
 SIZE = _JOURNAL_AT + JOURNAL
 
+_LOWER = 0xFFFF_FFFF
 _u32, _u64, _f64 = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<d")
 
 
@@ -100,6 +101,10 @@ class Slot:
         _f64.pack_into(self._map, at + _BEGAN, now)
         return self._map[at + _TOLD]
 
+    def task_is_over(self, place: int) -> None:
+        """Say that only the outcome is to be written: no time limit holds for that."""
+        _f64.pack_into(self._map, _TABLE + place * _ENTRY.size + _DEADLINE, 0.0)
+
     def finish(self, place: int, *, failed: bool = False) -> None:
         """Mark a job as over, whatever came of it."""
         self._map[_TABLE + place * _ENTRY.size + _OVER] = True
@@ -113,21 +118,19 @@ class Slot:
 
     def note(self, acknowledgement: bytes) -> bool:
         """Keep a packed acknowledgement; False where there is no room for it."""
-        used = self._number(_ACK_BYTES)
+        noted = self._count(_NOTED)
+        used = noted >> 32
         end = used + len(acknowledgement)
         if end > JOURNAL:
             return False
         self._map[_JOURNAL_AT + used : _JOURNAL_AT + end] = acknowledgement
-        # In this order: a count without its bytes would be read, bytes without a
-        # count are not.
-        _u32.pack_into(self._map, _ACK_BYTES, end)
-        _u32.pack_into(self._map, _ACKS, self._number(_ACKS) + 1)
+        # Both at once, and last: a child may be killed between any two steps.
+        _u64.pack_into(self._map, _NOTED, end << 32 | (noted & _LOWER) + 1)
         return True
 
     def clear_notes(self) -> None:
         """Forget the acknowledgements: the store has them."""
-        _u32.pack_into(self._map, _ACKS, 0)
-        _u32.pack_into(self._map, _ACK_BYTES, 0)
+        _u64.pack_into(self._map, _NOTED, 0)
         _u32.pack_into(self._map, _SETTLED, 0)
 
     # Written by the supervisor
@@ -169,12 +172,11 @@ class Slot:
 
     # Read by both
 
-    def cancelled(self) -> tuple[int, ...]:
-        """Return the places of jobs that are to be broken off."""
+    def told(self) -> bytes:
+        """Return what the child was told of each job, by its place; see `Told`."""
         count = self._number(_COUNT)
         first = _TABLE + _TOLD
-        told = self._map[first : first + count * _ENTRY.size : _ENTRY.size]
-        return tuple(at for at, each in enumerate(told) if each == Told.CANCELLED)
+        return self._map[first : first + count * _ENTRY.size : _ENTRY.size]
 
     @property
     def state(self) -> State:
@@ -208,9 +210,9 @@ class Slot:
 
     def notes(self) -> tuple[bytes, int]:
         """Return the packed acknowledgements, and how many they are."""
-        count = self._number(_ACKS)
-        used = self._number(_ACK_BYTES)
-        return self._map[_JOURNAL_AT : _JOURNAL_AT + used] if count else b"", count
+        noted = self._count(_NOTED)
+        used, count = noted >> 32, noted & _LOWER
+        return self._map[_JOURNAL_AT : _JOURNAL_AT + used], count
 
     def table(self) -> list[Held]:
         """Return the jobs of the batch."""

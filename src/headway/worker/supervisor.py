@@ -14,6 +14,7 @@ from datetime import timedelta
 from headway.worker.commands import Orders
 from headway.worker.crew import Crew
 from headway.worker.office import Office
+from headway.worker.recover import Recovery
 from headway.worker.signals import Signals
 from headway.worker.slot import State
 from headway.worker.upkeep import Upkeep
@@ -30,11 +31,18 @@ class Supervisor:
     """One worker."""
 
     def __init__(
-        self, office: Office, crew: Crew, upkeep: Upkeep, *, grace: timedelta
+        self,
+        office: Office,
+        crew: Crew,
+        upkeep: Upkeep,
+        recovery: Recovery,
+        *,
+        grace: timedelta,
     ) -> None:
         self._office = office
         self._crew = crew
         self._upkeep = upkeep
+        self._recovery = recovery
         self._orders = Orders(office, crew.members, self.stop)
         self._grace = grace.total_seconds()
         self._signals = Signals()
@@ -89,7 +97,7 @@ class Supervisor:
         self._crew.maintain()
         self._upkeep.keep_leases()
         self._upkeep.tell_rq()
-        self._upkeep.recover_others()
+        self._recovery.look()
         self._upkeep.wake_the_idle()
         self._look_at_the_time()
 

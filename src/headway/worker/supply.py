@@ -23,6 +23,8 @@ log = logging.getLogger("headway.worker")
 
 #: Between two attempts to reach Redis, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+#: More than a time to live that Redis is sure to take; it is as good as for ever.
+LONGEST_TTL = 10**11
 #: Reservations closer than this that bring little are worth waiting for each other.
 HURRIED, LITTLE, COALESCE = 0.002, 16, 0.001
 
@@ -81,6 +83,7 @@ class Supply:
     ) -> None:
         """Note that a job succeeded; `flush` or the next `take` writes it."""
         ttl = int(lease.result_ttl) if lease.result_ttl else self._default_ttl
+        ttl = min(ttl, LONGEST_TTL)
         packed = self._broker.success(
             lease, ttl=ttl, value=value, began=began, ended=ended, shown=shown
         )
@@ -179,7 +182,7 @@ class Supply:
 
     def _resume(self) -> None:
         """Give back the jobs of a reservation whose answer was lost."""
-        held = self._broker.held()
+        held = self._broker.resume()
         known = self._open.keys() | self._noted.keys()
         unknown = sorted(
             (ordinal, job_id) for job_id, ordinal in held.items() if job_id not in known
@@ -190,8 +193,8 @@ class Supply:
         for job_id in turn.lost:
             if job_id in noted:
                 log.warning(
-                    "job %s: its lease was lost, so its result is discarded: another "
-                    "worker has the job now",
+                    "job %s: its lease was lost, so this run is superseded and its "
+                    "result is discarded: another worker has the job now",
                     job_id,
                 )
 

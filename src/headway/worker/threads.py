@@ -39,10 +39,17 @@ class Threads:
         waiting: list[Running] = []
         while True:
             try:
-                waiting.append(self._waiting.get_nowait())
+                running = self._waiting.get_nowait()
             except Empty:
-                self.busy -= len(waiting)
                 return waiting
+            if self.take_one_back(running):
+                waiting.append(running)
+
+    def take_one_back(self, running: Running) -> bool:
+        """Keep a job from being run here; tell whether no thread has taken it yet."""
+        taken = running.take()
+        self.busy -= taken
+        return taken
 
     def break_off(self, running: Running, error: type[BaseException]) -> None:
         """Raise into the thread of a job, wherever it is; not into C code."""
@@ -55,6 +62,8 @@ class Threads:
     def _run(self) -> None:
         while True:
             running = self._waiting.get()
+            if not running.take():
+                continue  # it was given back meanwhile
             try:
                 self._run_undisturbed(running)
                 self._lane.settle(running)
@@ -81,9 +90,7 @@ class Threads:
             if running.by_rq:
                 running.succeeded = self._lane.execute.perform_by_rq(running.lease)
             elif running.outcome is None and running.delivery is not None:
-                running.outcome = self._lane.execute.attempted(
-                    running.lease, running.delivery
-                )
+                running.outcome = self._lane.attempted(running, running.delivery)
         except Stopped:
             running.stopped = True
         except BaseException as error:  # noqa: BLE001 - a lane outlives any job

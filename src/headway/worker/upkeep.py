@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import resource
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from headway.errors import ConfigurationError
 from headway.wire import keys
 from headway.worker import watch
+from headway.worker.crew import Crew
 from headway.worker.member import Member
 from headway.worker.office import Office
-from headway.worker.plan import CRASH_LIMIT
 from headway.worker.record import Record
 from headway.worker.slot import State
 
@@ -36,19 +38,20 @@ class Upkeep:
     def __init__(
         self,
         office: Office,
-        members: Sequence[Member],
+        crew: Crew,
         *,
         promote: Callable[[], object] | None,
     ) -> None:
         self._office = office
-        self._members = members
+        self._crew = crew
+        self._members = crew.members
         self._promote = promote
         self._misused: set[str] = set()
         self._records = {
             member.worker: Record(
                 office.client, member.worker, member.queues, RECORD_TTL
             )
-            for member in members
+            for member in crew.members
         }
 
     def begin(self) -> None:
@@ -85,12 +88,14 @@ class Upkeep:
         """Prolong the leases of all children, and what RQ sees of long jobs."""
         if not self._office.is_due("renew", self._office.lease / 3):
             return
-        alive = [m for m in self._members if m.is_alive and m.holder is not None]
-        children = [m.holder.child for m in alive if m.holder is not None]
-        if children:
-            self._office.contact.made(partial(self._office.broker.renew, children))
-        for member in alive:
-            self._show(member, again=True)
+        self._office.contact.made(self._renew)
+        for member in self._members:
+            if member.is_alive:
+                self._show(member, again=True)
+
+    def _renew(self) -> None:
+        if children := sorted(self._crew.leases):
+            self._crew.end_superseded(self._office.broker.renew(children))
 
     def _show(self, member: Member, *, again: bool) -> None:
         step = partial(
@@ -109,6 +114,17 @@ class Upkeep:
             for record in self._records.values():
                 self._office.contact.made(partial(record.beat, self._office.seconds))
             self._office.contact.made(self._look_at_queues)
+            self._office.contact.made(self.sign)
+            self._measure()
+
+    def sign(self) -> None:
+        """Write down that this process answers for its children."""
+        children = sorted(self._crew.leases)
+        self._office.broker.sign(children, self._office.identity.written)
+
+    def _measure(self) -> None:
+        for member in self._members:
+            member.memory = memory_of(member.pid) if member.is_alive else 0
 
     def _look_at_queues(self) -> None:
         misused = self._office.broker.misused()
@@ -134,32 +150,25 @@ class Upkeep:
         record = self._records[member.worker]
         self._office.contact.made(partial(record.tell, state, self._office.seconds))
 
-    def recover_others(self) -> None:
-        """Give back the jobs of workers that are lost."""
-        # After an outage nobody's lease was renewed: give all a chance to do so first.
-        answered = self._office.now - self._office.contact.since
-        if answered < self._office.lease / 2 or not self._office.is_due(
-            "recover", self._office.lease / 6
-        ):
-            return
-        self._office.contact.made(self._recover_late)
-
-    def _recover_late(self) -> None:
-        for orphan in self._office.broker.recover_late(
-            reason=f"The workers that ran this job were lost {CRASH_LIMIT} times.",
-            now=self._office.seconds,
-            crash_limit=CRASH_LIMIT,
-        ):
-            log.warning(
-                "job %s is %s: its worker has not renewed its lease",
-                orphan.job_id,
-                orphan.fate,
-            )
-
     def wake_the_idle(self) -> None:
         """Wake children for jobs that nobody has told them of."""
-        idle = any(m.is_alive and m.slot.state is State.IDLE for m in self._members)
-        if idle and self._office.is_due("nudge", NUDGE):
+        if any(map(self._may_take_jobs, self._members)) and self._office.is_due(
+            "nudge", NUDGE
+        ):
             self._office.contact.made(self._office.broker.nudge)
         if self._promote is not None and self._office.is_due("promote", PROMOTE):
             self._office.contact.made(self._promote)
+
+    def _may_take_jobs(self, member: Member) -> bool:
+        waits = member.is_alive and member.slot.state is State.IDLE
+        # One that runs many at once may have a lane that is free.
+        return waits or (member.is_alive and self._office.plan.runs_many)
+
+
+def memory_of(pid: int) -> int:
+    """Return how much memory a process has, in bytes; 0 where that cannot be read."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * resource.getpagesize()

@@ -18,7 +18,8 @@
 --          while it ran. One argument, for each word that is sent costs Redis as much
 --          as a small command.
 --
--- Returns the ids whose lease was lost, then those with dependents, which only RQ's own
+-- Returns the ids whose lease was lost (such a run is counted on its job as superseded,
+-- and leaves nothing else), then those with dependents, which only RQ's own
 -- code can finish: they are left as they were.
 
 -- Places in what is unpacked of a job; the first is where the next one begins, or -1.
@@ -88,6 +89,11 @@ for n, job in ipairs(jobs) do
   local id, ttl, ended_at = job[ID], job[TTL], job[ENDED_AT]
   if held[n] ~= job[HELD] then
     lost[#lost + 1] = id
+    -- Its supervisor may have acknowledged it meanwhile, while the child was busy.
+    local runs_it = pcall('HGET', JOB .. id, 'worker_name')
+    if type(runs_it) == 'string' and runs_it ~= ARGV[1] then
+      call('HINCRBY', JOB .. id, 'headway_superseded', 1)
+    end
   elseif any_related and call('EXISTS', dependents_of(id)) == 1 then
     parents[#parents + 1] = id
   else

@@ -1,4 +1,5 @@
--- Put a job whose hash cannot be read among the failed ones, with the reason.
+-- Put a job among the failed ones, with the reason: its hash cannot be read, or the
+-- application's own code for its end has failed time and again.
 --
 -- KEYS[1]  hash: the lease of the child, `ordinal:queue` by id
 -- KEYS[2]  hash of the job
@@ -14,14 +15,16 @@
 -- Returns 1 when it was buried, 0 when the lease was lost.
 
 local YEAR = 31536000 -- RQ's own default
-if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
+local call, pcall = redis.call, redis.pcall
+if call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return 0
 end
-redis.call('HSET', KEYS[2], 'status', 'failed', 'ended_at', ARGV[3])
-redis.call('EXPIRE', KEYS[2], YEAR)
-redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10, '*', 'type', 2, 'worker_name', ARGV[5],
+-- Any of these keys may hold something else: that stops none of the others.
+pcall('ZADD', KEYS[3], ARGV[4] + YEAR, ARGV[1])
+pcall('HSET', KEYS[2], 'status', 'failed', 'ended_at', ARGV[3])
+pcall('EXPIRE', KEYS[2], YEAR)
+pcall('XADD', KEYS[4], 'MAXLEN', '~', 10, '*', 'type', 2, 'worker_name', ARGV[5],
   'exc_string', ARGV[6])
-redis.call('EXPIRE', KEYS[4], YEAR)
-redis.call('ZADD', KEYS[3], ARGV[4] + YEAR, ARGV[1])
-redis.call('HDEL', KEYS[1], ARGV[1])
+pcall('EXPIRE', KEYS[4], YEAR)
+call('HDEL', KEYS[1], ARGV[1])
 return 1

@@ -5,6 +5,7 @@
 -- KEYS[2]  list of the queue
 -- KEYS[3]  set of all queues
 -- KEYS[4]  wake-up list of the queue
+-- KEYS[5]  list: ids whose key holds no job
 -- ARGV[1]  how the key of a job hash begins
 -- ARGV[2]  how many to move at most
 -- ARGV[3]  the time as RQ writes it, for enqueued_at
@@ -19,9 +20,12 @@ local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now[1] + now[2] / 1e6,
 local moved, left = 0, {}
 for _, id in ipairs(due) do
   local job_key = ARGV[1] .. id
-  local about = redis.call('HMGET', job_key, 'status', 'enqueue_at_front',
+  local about = redis.pcall('HMGET', job_key, 'status', 'enqueue_at_front',
     'rate_limit_key')
-  if about[3] and about[3] ~= '' then
+  if about.err then
+    redis.call('ZREM', KEYS[1], id)
+    redis.call('RPUSH', KEYS[5], id)
+  elseif about[3] and about[3] ~= '' then
     left[#left + 1] = id
   else
     redis.call('ZREM', KEYS[1], id)

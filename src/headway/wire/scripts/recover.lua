@@ -1,102 +1,120 @@
 -- Give back the jobs of a child that is dead, or whose lease ran out. A crash is not a
--- failure of the job: it spends no retry; but a job that has ended too many workers
--- goes to the failed ones, with the reason.
+-- failure of the job: it spends no retry. What the application has to decide (a job that
+-- has ended too many workers, or one that may not run twice) is left in the lease, which
+-- is prolonged, for whoever recovers it to hand to the application's own code.
 --
 -- KEYS[1]   hash: the lease of the child, `ordinal:queue` by id
 -- KEYS[2]   sorted set: children by the millisecond at which their lease ends
+-- KEYS[3]   list: ids whose key holds no job
 -- ARGV[1]   the child
 -- ARGV[2]   "dead": we know; "late": only if its lease has run out
--- ARGV[3]   how many workers a job may end before it is failed
--- ARGV[4]   the reason, as RQ writes it into a result
--- ARGV[5]   the time as RQ writes it
--- ARGV[6]   the same in seconds since 1970
--- ARGV[7]   name of the worker ("" where it is not known)
--- ARGV[8]   how the id of an execution begins
--- ARGV[9]   for how many seconds a failed job is kept where it does not say
--- ARGV[10]  how the key of a job hash begins
--- ARGV[11]  ... of a queue's list
--- ARGV[12]  ... of a queue's wake-up list
--- ARGV[13]  ... of a sorted set of started jobs
--- ARGV[14]  ... of a sorted set of failed jobs
--- ARGV[15]  ... of a stream of results
--- ARGV[16]  ... of an execution's hash
--- ARGV[17]  ... of the sorted set of a job's executions
+-- ARGV[3]   how many workers a job may end
+-- ARGV[4]   what has become of this one, as a line for people
+-- ARGV[5]   for how many milliseconds what is left stays leased
+-- ARGV[6]   how the id of an execution begins
+-- ARGV[7]   how the key of a job hash begins
+-- ARGV[8]   ... of a queue's list
+-- ARGV[9]   ... of a queue's wake-up list
+-- ARGV[10]  ... of a sorted set of started jobs
+-- ARGV[11]  ... of an execution's hash
+-- ARGV[12]  ... of the sorted set of a job's executions
 -- then the ordinals of the jobs that had begun; "*" where nobody knows: all of them;
---           with a minus in front those that are left in the lease for the moment
+--           with a minus in front those that are left in the lease whatever they are
 --
--- Returns for each job: id, queue, "requeued" | "failed" | "gone", how often it crashed.
+-- Returns for each job that was not left so: id, queue, "requeued" | "left" | "gone",
+-- how often it crashed, its ordinal.
 
-local begun, all, left = {}, false, 0
-for a = 18, #ARGV do
-  begun[ARGV[a]] = true
-  left = left + (string.sub(ARGV[a], 1, 1) == '-' and 1 or 0)
-  all = all or ARGV[a] == '*'
-end
+local FIRST, STORY_LINES = 13, 10
+local call, pcall = redis.call, redis.pcall
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[2] == 'late' then
-  local time = redis.call('TIME')
-  local ends = redis.call('ZSCORE', KEYS[2], ARGV[1])
-  if not ends or tonumber(ends) > time[1] * 1000 + math.floor(time[2] / 1000) then
+  local ends = call('ZSCORE', KEYS[2], ARGV[1])
+  if not ends or tonumber(ends) > now then
     return {}
   end
 end
 
-local function drop_execution(id, ordinal, queue)
-  local execution = ARGV[8] .. string.format('%016x', ordinal)
-  local both = id .. ':' .. execution
-  redis.call('DEL', ARGV[16] .. both)
-  redis.call('ZREM', ARGV[13] .. queue, both)
-  redis.call('ZREM', ARGV[17] .. id, execution)
+local begun, all, is_left = {}, false, false
+for a = FIRST, #ARGV do
+  begun[ARGV[a]] = true
+  is_left = is_left or string.sub(ARGV[a], 1, 1) == '-'
+  all = all or ARGV[a] == '*'
 end
 
-local function fail(key, id, queue)
-  local ttl = tonumber(redis.call('HGET', key, 'failure_ttl') or '') or tonumber(ARGV[9])
-  redis.call('HSET', key, 'status', 'failed', 'ended_at', ARGV[5])
-  redis.call('XADD', ARGV[15] .. id, 'MAXLEN', '~', 10, '*', 'type', 2,
-    'worker_name', ARGV[7], 'exc_string', ARGV[4])
-  redis.call('ZADD', ARGV[14] .. queue, ttl < 0 and ttl or ARGV[6] + ttl, id)
-  if ttl > 0 then
-    redis.call('EXPIRE', key, ttl)
-    redis.call('EXPIRE', ARGV[15] .. id, ttl)
+local function drop_execution(job)
+  local execution = ARGV[6] .. string.format('%016x', job.ordinal)
+  local both = job.id .. ':' .. execution
+  call('DEL', ARGV[11] .. both)
+  pcall('ZREM', ARGV[10] .. job.queue, both)
+  pcall('ZREM', ARGV[12] .. job.id, execution)
+end
+
+-- Count a crash and write down how it was; return how many there have been.
+local function count_crash(key)
+  local before = call('HMGET', key, 'headway_crashes', 'headway_story')
+  local crashes, lines = (tonumber(before[1] or 0) or 0) + 1, {}
+  for line in string.gmatch(before[2] or '', '[^\n]+') do
+    lines[#lines + 1] = line
   end
+  lines[#lines + 1] = ARGV[4]
+  local first = math.max(1, #lines - STORY_LINES + 1)
+  call('HSET', key, 'headway_crashes', crashes,
+    'headway_story', table.concat(lines, '\n', first))
+  return crashes
+end
+
+local function put_back(job, key)
+  local list, wake = ARGV[8] .. job.queue, ARGV[9] .. job.queue
+  if type(pcall('LPUSH', list, job.id)) == 'table' then
+    return false -- the queue's key holds something else: it may be mended
+  end
+  call('HSET', key, 'status', 'queued', 'worker_name', '')
+  if call('LLEN', wake) == 0 then
+    call('RPUSH', wake, 1)
+  end
+  return true
+end
+
+local function fate_of(job, key)
+  local about = pcall('HMGET', key, 'status', 'headway_on_orphan')
+  if about.err then
+    call('RPUSH', KEYS[3], job.id)
+    return 'gone', 0
+  elseif about[1] ~= 'started' then
+    return 'gone', 0
+  elseif not (all or begun[tostring(job.ordinal)]) then
+    return put_back(job, key) and 'requeued' or 'left', 0
+  end
+  local crashes = count_crash(key)
+  if crashes >= tonumber(ARGV[3]) or about[2] then
+    return 'left', crashes
+  end
+  return put_back(job, key) and 'requeued' or 'left', crashes
 end
 
 local jobs, answers = {}, {}
-local held = redis.call('HGETALL', KEYS[1])
+local held = call('HGETALL', KEYS[1])
 for h = 1, #held, 2 do
   local ordinal, queue = string.match(held[h + 1], '^(%d+):(.*)$')
   jobs[#jobs + 1] = { id = held[h], ordinal = tonumber(ordinal), queue = queue }
 end
 table.sort(jobs, function(one, other) return one.ordinal > other.ordinal end)
-local function give_back(job)
-  local key, fate, crashes = ARGV[10] .. job.id, 'gone', 0
-  drop_execution(job.id, job.ordinal, job.queue)
-  if redis.pcall('HGET', key, 'status') == 'started' then
-    if all or begun[tostring(job.ordinal)] then
-      crashes = (tonumber(redis.call('HGET', key, 'headway_crashes') or 0) or 0) + 1
-      redis.call('HSET', key, 'headway_crashes', crashes)
-    end
-    if crashes >= tonumber(ARGV[3]) then
-      fail(key, job.id, job.queue)
-      fate = 'failed'
-    else
-      redis.call('HSET', key, 'status', 'queued', 'worker_name', '')
-      redis.call('LPUSH', ARGV[11] .. job.queue, job.id)
-      if redis.call('LLEN', ARGV[12] .. job.queue) == 0 then
-        redis.call('RPUSH', ARGV[12] .. job.queue, 1)
-      end
-      fate = 'requeued'
-    end
-  end
-  redis.call('HDEL', KEYS[1], job.id)
-  answers[#answers + 1] = { job.id, job.queue, fate, crashes }
-end
-
 for _, job in ipairs(jobs) do
   if not begun['-' .. job.ordinal] then
-    give_back(job)
+    local fate, crashes = fate_of(job, ARGV[7] .. job.id)
+    if fate == 'left' then
+      is_left = true
+    else
+      drop_execution(job)
+      call('HDEL', KEYS[1], job.id)
+    end
+    answers[#answers + 1] = { job.id, job.queue, fate, crashes, job.ordinal }
   end
 end
-if left == 0 then
-  redis.call('ZREM', KEYS[2], ARGV[1])
+if is_left then
+  call('ZADD', KEYS[2], now + ARGV[5], ARGV[1])
+else
+  call('ZREM', KEYS[2], ARGV[1])
 end
 return answers

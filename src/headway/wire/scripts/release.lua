@@ -13,14 +13,14 @@ for a = #ARGV - 1, 4, -2 do
   local id, key = ARGV[a], ARGV[1] .. ARGV[a]
   local ordinal, queue = string.match(redis.call('HGET', KEYS[1], id) or '', '^(%d+):(.*)$')
   if ordinal == ARGV[a + 1] then
-    redis.call('HDEL', KEYS[1], id)
     if redis.pcall('HGET', key, 'status') == 'started' then
+      redis.call('LPUSH', ARGV[2] .. queue, id) -- first: its key may hold something else
       redis.call('HSET', key, 'status', 'queued', 'worker_name', '')
-      redis.call('LPUSH', ARGV[2] .. queue, id)
       if redis.call('LLEN', ARGV[3] .. queue) == 0 then
         redis.call('RPUSH', ARGV[3] .. queue, 1)
       end
     end
+    redis.call('HDEL', KEYS[1], id)
     released[#released + 1] = id
   end
 end

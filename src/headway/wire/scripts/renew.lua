@@ -2,7 +2,6 @@
 --
 -- KEYS[1]  sorted set: children by the millisecond at which their lease ends
 -- ARGV[1]  how long a lease is, in milliseconds
--- ARGV[2]  how the key of a child's lease begins
 -- then each child
 --
 -- Returns the children that hold jobs no more: others have recovered them.
@@ -10,7 +9,7 @@
 local time = redis.call('TIME')
 local until_ = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
 local lost = {}
-for a = 3, #ARGV do
+for a = 2, #ARGV do
   if redis.call('ZSCORE', KEYS[1], ARGV[a]) then
     redis.call('ZADD', KEYS[1], 'XX', until_, ARGV[a])
   else

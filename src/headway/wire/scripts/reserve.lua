@@ -6,9 +6,10 @@
 -- KEYS[3]       string: there while all workers are suspended
 -- KEYS[4]       set: names of paused queues
 -- KEYS[5]       list: ids whose key holds no job
--- KEYS[6 + 3q]  list of a queue, in order of urgency
--- KEYS[7 + 3q]  its wake-up list
--- KEYS[8 + 3q]  set of the workers that serve it
+-- KEYS[6]       string: the least ordinal that the child has not given up
+-- KEYS[7 + 3q]  list of a queue, in order of urgency
+-- KEYS[8 + 3q]  its wake-up list
+-- KEYS[9 + 3q]  set of the workers that serve it
 --
 -- ARGV[1]       the child, as member of KEYS[2]
 -- ARGV[2]       how long the lease is, in milliseconds
@@ -83,7 +84,7 @@ local function take(list, name, count, jobs, leased)
     local fields = pcall('HMGET', key, 'data', 'timeout', 'result_ttl', 'meta',
       'headway_crashes', 'number_of_retries', 'headway_delivery', 'ttl',
       unpack(UNUSUAL))
-    if fields.err then
+    if fields.err or not string.find(id, '^[\33-\126]+$') then -- no id that RQ would make
       call('RPUSH', KEYS[5], id)
     elseif fields[1] or call('EXISTS', key) == 1 then
       if jobs.alone or (#jobs > 0 and is_suspect(fields)) then
@@ -117,15 +118,20 @@ end
 if call('EXISTS', KEYS[3]) == 1 then
   return 'suspended'
 end
+-- What a network has kept for long: the child has asked anew since, and would not know
+-- of these jobs.
+if tonumber(ARGV[4]) < tonumber(call('GET', KEYS[6]) or 0) then
+  return {}
+end
 local paused = {}
 for _, name in ipairs(call('SMEMBERS', KEYS[4])) do
   paused[name] = true
 end
 
 local jobs, leased, found = {}, {}, false
-local queues = (#KEYS - 5) / 3
+local queues = (#KEYS - 6) / 3
 for q = 0, queues - 1 do
-  local list, wake, workers = KEYS[6 + 3 * q], KEYS[7 + 3 * q], KEYS[8 + 3 * q]
+  local list, wake, workers = KEYS[7 + 3 * q], KEYS[8 + 3 * q], KEYS[9 + 3 * q]
   local name, limit = ARGV[7 + 2 * q], tonumber(ARGV[8 + 2 * q])
   local waiting = paused[name] and 0 or length_of(list)
   while waiting > 0 and #jobs == 0 do -- ids whose job is gone are passed over

@@ -1,0 +1,82 @@
+"""The jobs of other workers that are lost, given back by whoever sees it first.
+
+A process that died on this machine is seen within a second: its id and the moment it
+began say so. A machine that is gone is known by its leases, which run out.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from redis.exceptions import ResponseError
+
+from headway.lease import Holder
+from headway.worker.helpers import Helpers
+from headway.worker.identity import Identity
+from headway.worker.loss import crashed, story
+from headway.worker.office import Office
+from headway.worker.plan import CRASH_LIMIT
+
+log = logging.getLogger("headway.worker")
+
+#: How often workers that have died on this machine are looked for, in seconds.
+HERE = 1.0
+#: How often leases that ran out are looked for at most, in seconds.
+EVERYWHERE = 3.0
+
+
+class Recovery:
+    """What one worker does for others."""
+
+    def __init__(self, office: Office, helpers: Helpers) -> None:
+        self._office = office
+        self._helpers = helpers
+
+    def look(self) -> None:
+        """Give back the jobs of workers that are lost."""
+        contact, lease = self._office.contact, self._office.lease
+        if self._office.is_due("recover here", HERE):
+            contact.made(self._recover_here)
+        # After an outage nobody's lease was renewed: give all a chance to do so first.
+        has_rested = self._office.now - contact.since >= lease / 2
+        if has_rested and self._office.is_due("recover", min(lease / 6, EVERYWHERE)):
+            contact.made(self._recover_late)
+
+    def _recover_here(self) -> None:
+        mine = self._office.identity
+        for holder, written in self._office.broker.holders(late=False):
+            other = Identity.read(written)
+            if other is not None and mine.sees_dead(other):
+                self._recover(holder, other, "its worker was killed", late=False)
+
+    def _recover_late(self) -> None:
+        for holder, written in self._office.broker.holders(late=True):
+            other = Identity.read(written)
+            cause = "its worker did not renew its lease"
+            try:
+                self._recover(holder, other, cause, late=True)
+            except ResponseError as error:  # the others need not wait for this one
+                log.error("what %s held cannot be recovered: %s", holder.child, error)  # noqa: TRY400 - in Redis' own words
+
+    def _recover(
+        self, holder: Holder, process: Identity | None, cause: str, *, late: bool
+    ) -> None:
+        host = process.host if process else "unknown"
+        recovered = self._office.broker.recover(
+            holder,
+            begun=None,
+            story=story(cause, holder.worker, host, self._office.clock.now()),
+            crash_limit=CRASH_LIMIT,
+            late=late,
+        )
+        for orphan in recovered:
+            log.warning(
+                "job %s is %s: %s (%s on host %s); that was time %d",
+                orphan.leased.job_id,
+                orphan.told,
+                cause,
+                holder.worker,
+                host,
+                orphan.crashes,
+            )
+        self._helpers.settle(crashed(recovered, self._office.clock))
