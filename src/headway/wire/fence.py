@@ -90,8 +90,11 @@ class FencedPipeline(Pipeline):
         commands = list(self.command_stack)
         while True:
             try:
-                self._check_lease()
-                return super().execute(raise_on_error)
+                if self._holds_lease():
+                    return super().execute(raise_on_error)
+                if self._client.exists(self._mark):
+                    return []  # done before; only the answer was lost
+                raise self._loss()
             except WatchError:
                 # Other jobs of this child come and go in the same lease.
                 if watched_by_rq:
@@ -114,16 +117,20 @@ class FencedPipeline(Pipeline):
             except RedisError:
                 continue
 
-    def _check_lease(self) -> None:
+    def _holds_lease(self) -> bool:
         lease = self._client.lease
         ask: Any = self.immediate_execute_command  # redis-py is typed in part
         ask("WATCH", self._client.lease_key)
         held = ask("HGET", self._client.lease_key, lease.job_id)
         self.watching = True
-        if held != f"{lease.ordinal}:{lease.queue}".encode():
-            self.reset()
-            self._client.lost = LeaseLostError(
-                f"job {lease.job_id}: its lease was lost, so this run is superseded "
-                "and its outcome is discarded: another worker has the job now"
-            )
-            raise self._client.lost
+        if held == f"{lease.ordinal}:{lease.queue}".encode():
+            return True
+        self.reset()
+        return False
+
+    def _loss(self) -> LeaseLostError:
+        self._client.lost = LeaseLostError(
+            f"job {self._client.lease.job_id}: its lease was lost, so this run is "
+            "superseded and its outcome is discarded: another worker has the job now"
+        )
+        return self._client.lost

@@ -11,11 +11,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import rq
 from redis.exceptions import RedisError
 from rq.job import Job as RQJob
+from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 from rq.worker import BaseWorker
@@ -214,3 +216,13 @@ class RQCode:
             reason=f"{type(error).__name__}: {error}",
             now=self._clock.now().timestamp(),
         )
+        if self._client.exists(keys.dependents(lease.job_id)):
+            self._tend(partial(self._let_dependents_go, lease), "dependents")
+
+    def _let_dependents_go(self, lease: Lease) -> None:
+        """Enqueue those that run although the job that they wait for has failed."""
+        job = RQJob(lease.job_id, connection=self._client, serializer=JSONSerializer)
+        job.origin, job._status = lease.queue, JobStatus.FAILED  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as rq itself makes one
+        self._horse(self._client).queue_class(
+            lease.queue, connection=self._client, serializer=JSONSerializer
+        ).enqueue_dependents(job)
