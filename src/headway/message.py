@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar, overload
@@ -65,6 +65,8 @@ class Terms:
     result_ttl: timedelta | None = None
     failure_ttl: timedelta | None = None
     at_front: bool = False
+    #: What others want to travel with this one job.
+    meta: Mapping[str, Any] | None = None
 
     @property
     def are_lasting(self) -> bool:
@@ -74,6 +76,7 @@ class Terms:
             and self.expires_at is None
             and self.unique is None
             and self.retry is None
+            and self.meta is None
         )
 
 

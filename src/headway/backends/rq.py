@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError, RedisError
 
 from headway.backend import Capability
-from headway.backends import Context, development_redis
+from headway.backends import Context, development_redis, rq_hooks
 from headway.backends.rq_jobs import RQJobs
 from headway.errors import ConfigurationError, EnqueueError
 from headway.message import Envelope
@@ -72,6 +72,21 @@ class RQBackend(RQJobs):
         Raises:
             EnqueueError: Redis did not confirm; says whether it may have.
         """
+        if rq_hooks.are_there():
+            return self._enqueue_through_hooks(envelopes)
+        return self._send(envelopes)
+
+    def _enqueue_through_hooks(self, envelopes: Sequence[Envelope]) -> dict[int, str]:
+        refused: dict[int, str] = {}
+        for place, envelope in enumerate(envelopes):
+            other = rq_hooks.send_through(
+                self.client, envelope, lambda noted: self._send((noted,))
+            )
+            if other:
+                refused[place] = other[0]
+        return refused
+
+    def _send(self, envelopes: Sequence[Envelope]) -> dict[int, str]:
         if len(envelopes) == 1 and is_single(envelopes[0]):
             return self._enqueue_one(envelopes[0])
         try:

@@ -87,6 +87,7 @@ def optional(terms: Terms) -> dict[str, str | int]:
 
 def meta(terms: Terms, unique_key: str | None) -> str:
     """Return what RQ has no field for; empty where there is nothing."""
+    others = dict(terms.meta or {})
     extras = Extras()
     if terms.expires_at:
         extras["expires_at"] = terms.expires_at.isoformat()
@@ -94,7 +95,9 @@ def meta(terms: Terms, unique_key: str | None) -> str:
         extras["retry"] = terms.retry.to_wire() if terms.retry else None
     if unique_key and terms.unique and terms.unique.until == "end":
         extras["unique"] = unique_key
-    return json.dumps({"headway": extras}) if extras else ""
+    if extras:
+        others["headway"] = extras
+    return json.dumps(others) if others else ""
 
 
 def payload(task: str, arguments: Arguments) -> bytes:
