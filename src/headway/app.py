@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import (
     Any,
     Literal,
@@ -34,6 +35,7 @@ from headway.queue import Queue
 from headway.registry import Registry
 from headway.resource import Resource, Resources
 from headway.settings import Settings
+from headway.signing import Signer
 from headway.task import AsyncTask, DefinedTask, Delivered, Task
 
 P = ParamSpec("P")
@@ -82,14 +84,17 @@ class App:
         middleware: Sequence[AnyMiddleware] = (),
         allow: Sequence[str] = (),
         accept_pickle: bool = False,
+        signed: bool | Literal["send"] = False,
     ) -> None:
         """Declare an application; nothing is connected or imported yet.
 
         `tasks` names the package, or packages, whose functions may run; a worker
         imports them when it starts. `allow` names modules or functions elsewhere that
         may run as well, and `accept_pickle` lets its workers unpickle jobs, which
-        gives whoever reaches Redis all that the worker can do. `redis_url` is taken
-        from the environment where it is not given.
+        gives whoever reaches Redis all that the worker can do. With `signed` jobs are
+        signed by HEADWAY_SECRET and others are not run; "send" signs them, and runs
+        others as well, until all who send do sign. `redis_url` is taken from the
+        environment where it is not given.
 
         Raises:
             ConfigurationError: naming what cannot be.
@@ -101,6 +106,7 @@ class App:
         packages = (tasks,) if isinstance(tasks, str) else tuple(tasks)
         self.registry = Registry(packages, self._plain_task, allow=allow)
         self.accept_pickle = accept_pickle
+        self._signed = signed
         self.resources = Resources()
         self._middleware: list[Middleware] = []
         self.start_hooks: list[StartHook] = []
@@ -112,6 +118,20 @@ class App:
         self._check()
         for each in middleware:
             self.middleware(each)
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """Return what signs jobs; None where nothing does.
+
+        Raises:
+            ConfigurationError: there is no secret to sign with.
+        """
+        return Signer(Settings.from_environment().secret) if self._signed else None
+
+    @property
+    def checks_signatures(self) -> bool:
+        """Tell whether jobs that are not signed are refused."""
+        return self._signed is True
 
     def _own(self, queue: object) -> Queue:
         if not isinstance(queue, Queue):
@@ -440,6 +460,7 @@ class App:
                 attempt=self.attempt(),
                 resolve=self.registry.resolve,
                 redis_url=self._redis_url,
+                signer=lambda: self.signer,
             )
             # Two threads may come here at once, and must get the same one.
             self._backends.setdefault(engine, backends.create(engine, context))

@@ -16,6 +16,7 @@ HeadwayError
 ├── JobFailedError            the job ended by raising; carries its traceback
 ├── TaskNotAllowedError       the worker refuses to import or run this name
 ├── UnreadableJobError        what is stored of the job is no job that can be run
+│   └── UnsignedJobError      nobody who knows the secret has sent it so
 ├── LeaseLostError            another worker has the job now: this run cannot commit
 ├── TaskTimeoutError          the task ran longer than its timeout
 ├── JobKilledError            a person had the process killed that ran the job
@@ -96,6 +97,10 @@ class TaskNotAllowedError(HeadwayError):
 
 class UnreadableJobError(HeadwayError):
     """Raised in a worker when what is stored of a job cannot be read."""
+
+
+class UnsignedJobError(UnreadableJobError):
+    """Raised in a worker for a job that is not signed as `App(signed=True)` wants."""
 
 
 class LeaseLostError(HeadwayError):

@@ -65,6 +65,8 @@ class Terms:
     result_ttl: timedelta | None = None
     failure_ttl: timedelta | None = None
     at_front: bool = False
+    #: Of this one job's call.
+    signature: str = ""
     #: What others want to travel with this one job.
     meta: Mapping[str, Any] | None = None
 
@@ -77,6 +79,7 @@ class Terms:
             and self.unique is None
             and self.retry is None
             and self.meta is None
+            and not self.signature
         )
 
 

@@ -12,6 +12,7 @@ from headway.backend import Backend
 from headway.clock import Clock
 from headway.errors import ConfigurationError
 from headway.settings import Settings
+from headway.signing import Signer
 from headway.task import DefinedTask, Delivered
 
 ENGINES = ("rq", "memory")
@@ -29,6 +30,8 @@ class Context:
     resolve: Callable[[str], DefinedTask[Any, Any]]
     #: The address to use in place of the one in the settings.
     redis_url: str | None = None
+    #: Returns what signs jobs, where they are signed.
+    signer: Callable[[], Signer | None] = lambda: None
 
 
 def create(engine: str, context: Context) -> Backend:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from headway.backends import Context, development_redis, rq_hooks
 from headway.backends.rq_jobs import RQJobs
 from headway.errors import ConfigurationError, EnqueueError
 from headway.message import Envelope
+from headway.signing import Signer
 from headway.wire import client as wire_client
+from headway.wire import job_hash
 from headway.wire.chunk import Chunk
 from headway.wire.exchange import Exchange
 from headway.wire.server import CLUSTER_ERRORS, IN_A_CLUSTER
@@ -72,6 +75,8 @@ class RQBackend(RQJobs):
         Raises:
             EnqueueError: Redis did not confirm; says whether it may have.
         """
+        if (signer := self._context.signer()) is not None:
+            envelopes = [_signed(envelope, signer) for envelope in envelopes]
         if rq_hooks.are_there():
             return self._enqueue_through_hooks(envelopes)
         return self._send(envelopes)
@@ -140,6 +145,13 @@ class RQBackend(RQJobs):
                 begins.append(place)
             chunk.add(envelope)
         yield chunk.packed(script, whole=whole or len(begins) > 1)
+
+
+def _signed(envelope: Envelope, signer: Signer) -> Envelope:
+    terms = envelope.terms
+    call = job_hash.call(terms.task, envelope.arguments)
+    signature = signer.sign(envelope.id, call)
+    return envelope._replace(terms=replace(terms, signature=signature))
 
 
 def _unconfirmed(envelopes: Sequence[Envelope], error: RedisError) -> EnqueueError:

@@ -84,8 +84,8 @@ def settings_variables() -> tuple[Variable, ...]:
         ),
         Variable(
             name="HEADWAY_SECRET",
-            meaning="Signs the cookie of the dashboard's sign-in: 16 characters or "
-            "more, the same in every process.",
+            meaning="Signs the cookie of the dashboard's sign-in, and jobs under "
+            "`App(signed=True)`: 16 characters or more, the same in every process.",
         ),
         Variable(
             name="LOG_LEVEL",

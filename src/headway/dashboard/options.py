@@ -12,10 +12,7 @@ from flask import Request
 from headway.dashboard.panel import Panel
 from headway.errors import ConfigurationError
 from headway.job import Job
-
-#: A shorter secret could be found by trying.
-SECRET_LENGTH = 16
-RECIPE = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+from headway.signing import RECIPE, SECRET_LENGTH
 
 
 class Role(StrEnum):

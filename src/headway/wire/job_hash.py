@@ -43,6 +43,8 @@ class Extras(TypedDict, total=False):
     retry: RetryWire | None
     #: The unique key to give back when the job ends.
     unique: str
+    #: What `Signer.sign` has made of its call.
+    signature: str
     progress: dict[str, Any]
     #: What the job said last, line by line.
     log: list[str]
@@ -95,17 +97,24 @@ def meta(terms: Terms, unique_key: str | None) -> str:
         extras["retry"] = terms.retry.to_wire() if terms.retry else None
     if unique_key and terms.unique and terms.unique.until == "end":
         extras["unique"] = unique_key
+    if terms.signature:
+        extras["signature"] = terms.signature
     if extras:
         others["headway"] = extras
     return json.dumps(others) if others else ""
 
 
 def payload(task: str, arguments: Arguments) -> bytes:
-    """Return a call as RQ's JSON serializer writes it, a long one compressed."""
+    """Return a call as RQ keeps it: a long one compressed."""
+    written = call(task, arguments)
+    return written if len(written) <= LONGEST_PLAIN else zlib.compress(written)
+
+
+def call(task: str, arguments: Arguments) -> bytes:
+    """Return a call as RQ's JSON serializer writes it."""
     args = ", ".join([_json(value) for value in arguments.args])
     kwargs = json.dumps(arguments.kwargs) if arguments.kwargs else "{}"
-    written = f"[{_json(task)}, null, [{args}], {kwargs}]".encode()
-    return written if len(written) <= LONGEST_PLAIN else zlib.compress(written)
+    return f"[{_json(task)}, null, [{args}], {kwargs}]".encode()
 
 
 def _json(value: object) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rq.timeouts import JobTimeoutException
 
+from headway.app import App
 from headway.backends.rq_delivery import (
     ReturnedRetry,
     RQTaskTimeoutError,
@@ -21,7 +22,6 @@ from headway.backends.rq_delivery import (
 from headway.delivery import Delivery
 from headway.errors import UnreadableJobError
 from headway.lease import Lease
-from headway.registry import Registry
 from headway.retry import Retry
 from headway.task import DefinedTask
 from headway.wire import job_hash
@@ -37,20 +37,24 @@ CALLBACK, WEBHOOKS = 60, 60
 class Deliver:
     """Makes deliveries of leases; a task is looked up once."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, app: App) -> None:
+        self._registry = app.registry
+        self._signer = app.signer if app.checks_signatures else None
         self._tasks: dict[str, DefinedTask[..., Any]] = {}
 
     def __call__(self, lease: Lease, notes: Notes) -> Delivery:
         """Return what is to be run.
 
         Raises:
-            UnreadableJobError: what is stored is not a call.
+            UnreadableJobError: what is stored is not a call, or is not signed.
             TaskNotAllowedError: it calls what may not run here.
             UnknownTaskError: it calls what is not there.
         """
         _whole(lease, "result_ttl", lease.result_ttl)  # now: it is needed at the end
-        call = payload.read(lease.job_id, payload.unpacked(lease.job_id, lease.data))
+        raw = payload.unpacked(lease.job_id, lease.data)
+        if self._signer is not None:
+            payload.check(self._signer, lease.job_id, raw, lease.meta)
+        call = payload.read(lease.job_id, raw)
         task = self._task(call.name)
         retry, expires_at = task.options.get("retry"), None
         if lease.meta:

@@ -81,7 +81,7 @@ class Execute:
         self._clock = clock
         self._alarm = alarm
         self._attempt: Attempt = app.attempt()
-        self._deliver = Deliver(app.registry)
+        self._deliver = Deliver(app)
         self._all_by_rq = is_patched()
         self._has_device = has_device
         self._epoch = 0.0

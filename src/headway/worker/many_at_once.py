@@ -89,7 +89,7 @@ class ManyAtOnce:
         """
         self._execute.look_at_the_clock()
         room = min(self._room(), wanted, len(self._free))
-        if room <= 0 or (self._wakeup.is_listening and not self._supply.has_notes):
+        if room <= 0 or (self._wakeup.is_listening and self.empty):
             self._supply.flush()
         else:
             leases = self._supply.take(room)
@@ -159,6 +159,7 @@ class ManyAtOnce:
     def _finish(self, running: Running | None) -> None:
         if running is None:
             return  # the waiter: there may be jobs
+        self.empty = False  # it may be in its queue again, or have let others go
         if running.task is not None and self._loop is not None:
             self._loop.busy -= 1
         else:

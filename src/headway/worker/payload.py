@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from headway.errors import UnreadableJobError
+from headway.signing import Signer
+from headway.wire import job_hash
 
 #: How pickle begins from its second protocol on, and zlib.
 PICKLE, ZLIB = 0x80, 0x78
@@ -37,6 +39,16 @@ def unpacked(job_id: str, data: bytes) -> bytes:
             f"job {job_id} has no payload: `data` of its hash is empty"
         )
     return data
+
+
+def check(signer: Signer, job_id: str, call: bytes, meta: bytes | None) -> None:
+    """Refuse a job that is not signed.
+
+    Raises:
+        UnsignedJobError: that is so, and how.
+    """
+    extras = job_hash.extras_of(job_hash.json_object(meta))
+    signer.check(job_id, call, extras.get("signature"))
 
 
 def is_pickle(payload: bytes) -> bool:

@@ -39,6 +39,8 @@ class TrustedJob(RQJob):
             UnreadableJobError: a field is not what RQ writes there.
         """
         raw = payload.unpacked(job_id, fields.get(b"data", b""))
+        if cls.app.checks_signatures and cls.app.signer is not None:
+            payload.check(cls.app.signer, job_id, raw, fields.get(b"meta"))
         pickled = payload.is_pickle(raw) and cls.app.accept_pickle
         serializer = DefaultSerializer if pickled else JSONSerializer
         job = cls(job_id, connection=client, serializer=serializer)

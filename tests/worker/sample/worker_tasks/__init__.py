@@ -136,6 +136,14 @@ def exit_at_once(code: int) -> None:
     os._exit(code)
 
 
+@task(retry=Retry(attempts=2, backoff=AT_ONCE))
+def fail_once(word: str) -> str:
+    job = current_job()
+    if job and job.attempt == 1:
+        raise ValueError("not yet")
+    return word
+
+
 @task
 def segfault() -> None:
     mark("segfault")
