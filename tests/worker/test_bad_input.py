@@ -105,6 +105,23 @@ def test_a_key_that_is_no_queue_keeps_no_other_from_being_served(
     assert running.stop() == 0
 
 
+def test_a_queue_that_is_renamed_as_it_is_served_costs_nothing_but_its_jobs(
+    app, tasks, worker, marks, store, book
+):
+    running = worker()
+    held = tasks.held.enqueue("long")
+    marks.until("begin long")
+    away = app.enqueue_many([tasks.short.message(str(n)) for n in range(3)])
+    until(lambda: len(book.waiting()) == 3, "given back by the child that is busy")
+    store.rename("rq:queue:default", "rq:queue:elsewhere")
+    marks.open("long")
+    assert held.result(timeout=5) == "long"
+    assert tasks.short.enqueue("after").result(timeout=5) == "after"
+    store.rename("rq:queue:elsewhere", "rq:queue:default")
+    assert [job.result(timeout=5) for job in away] == ["0", "1", "2"]
+    assert running.stop() == 0
+
+
 def test_an_id_that_stands_twice_in_one_batch_is_committed_once(
     app, tasks, worker, store, book
 ):

@@ -91,3 +91,17 @@ def test_an_unknown_queue_is_refused_under_rq_too(rq):
     running = rq("worker", "-w", "headway.Worker", "nowhere")
     assert running.end() != 0
     assert "no queue 'nowhere'; queues.py declares" in running.said
+
+
+@pytest.mark.parametrize(
+    ("queue", "app_name", "words"),
+    [
+        ("nowhere", "worker_app:app", "Error: worker_app:app: no queue 'nowhere'"),
+        ("default", "nowhere:app", "nowhere"),
+    ],
+)
+def test_mistakes_are_told_without_a_traceback(queue, app_name, words, app, rq, store):
+    running = rq("worker", "-w", "headway.Worker", queue, HEADWAY_APP=app_name)
+    assert running.end() == 1
+    assert words in running.said
+    assert "Traceback" not in running.said

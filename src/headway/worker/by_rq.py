@@ -29,7 +29,7 @@ from headway.wire import job_hash, keys
 from headway.wire.burial import bury
 from headway.wire.fence import FencedRedis
 from headway.wire.unique import give_back
-from headway.worker.horse import End, Horse
+from headway.worker.ending import End, RQWorker
 from headway.worker.trusted_job import TrustedJob
 
 if TYPE_CHECKING:
@@ -123,13 +123,13 @@ class RQCode:
 
     def enqueue_ready(self) -> None:
         """Enqueue the dependents that a worker had let go when it died."""
-        worker: Any = self._horse(self._client)  # rq is typed in part
+        worker: Any = self._rq_worker(self._client)  # rq is typed in part
         for queue in worker.queues:
             self._tend(queue.ready_job_registry.cleanup, f"ready jobs of {queue.name}")
 
     def maintain(self) -> None:
         """Tend RQ's registries, as each of its workers does now and then."""
-        worker: Any = self._horse(self._client)  # rq is typed in part
+        worker: Any = self._rq_worker(self._client)  # rq is typed in part
         self._tend(worker.clean_registries, "registries")
         self._tend(worker.clean_group_registries, "groups")
 
@@ -177,7 +177,7 @@ class RQCode:
         self, job: TrustedJob, lease: Lease, client: FencedRedis, began: float | None
     ) -> End:
         return End(
-            worker=self._horse(client),
+            worker=self._rq_worker(client),
             job=job,
             lease=lease,
             holder=self._holder,
@@ -185,8 +185,8 @@ class RQCode:
             began=began,
         )
 
-    def _horse(self, client: Redis) -> Horse:
-        worker = Horse(
+    def _rq_worker(self, client: Redis) -> RQWorker:
+        worker = RQWorker(
             list(self._queues),
             name=self._holder.worker,
             connection=client,
@@ -223,6 +223,6 @@ class RQCode:
         """Enqueue those that run although the job that they wait for has failed."""
         job = RQJob(lease.job_id, connection=self._client, serializer=JSONSerializer)
         job.origin, job._status = lease.queue, JobStatus.FAILED  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as rq itself makes one
-        self._horse(self._client).queue_class(
+        self._rq_worker(self._client).queue_class(
             lease.queue, connection=self._client, serializer=JSONSerializer
         ).enqueue_dependents(job)

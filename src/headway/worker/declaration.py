@@ -43,7 +43,7 @@ def declared(app: str, wanted: Sequence[str] = ()) -> list[Declared]:
     queues = {queue["name"]: Declared(**queue) for queue in _asked(app)}
     for name in wanted:
         check_queue(app, name, queues)
-    return [queues[name] for name in wanted or queues]
+    return [queues[name] for name in dict.fromkeys(wanted or queues)]
 
 
 def _asked(app: str) -> list[dict[str, Any]]:

@@ -15,9 +15,9 @@ from headway.errors import HeadwayError
 from headway.lease import Lease
 from headway.outcome import Failed, Succeeded
 from headway.worker.delivering import timeout_of
+from headway.worker.ending import Stopped
 from headway.worker.event_loop import EventLoop
 from headway.worker.execute import Execute
-from headway.worker.horse import Stopped
 from headway.worker.running import Ended, Lane, Running
 from headway.worker.slot import CAPACITY, Slot, State, Told
 from headway.worker.supply import Supply

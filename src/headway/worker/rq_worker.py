@@ -8,18 +8,21 @@ used. Under them a worker is one child with one record, of the name that was giv
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
+import click
 from redis import Redis
 from rq.logutils import setup_loghandlers
 from rq.queue import Queue as RQQueue
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
+from headway.errors import ConfigurationError
 from headway.settings import Settings
 from headway.wire import client as wire_client
 from headway.worker.declaration import declared
@@ -45,12 +48,14 @@ class Worker(BaseWorker):
         connection: Redis | None = None,
         **options: Any,  # noqa: ANN401 - likewise
     ) -> None:
-        self._settings = Settings.from_environment()
+        with _said_by_a_command():
+            self._settings = Settings.from_environment()
         options["serializer"] = JSONSerializer
         options.pop("job_class", None)
         served = _names(queues)
         # RQ makes a worker without queues only to look at one, as `rq info` does.
-        self.declared = declared(self._settings.app, served) if served else []
+        with _said_by_a_command():
+            self.declared = declared(self._settings.app, served) if served else []
         self.plan = Plan(
             app=self._settings.app,
             name="",
@@ -78,18 +83,31 @@ class Worker(BaseWorker):
         )
         strategy = asked["dequeue_strategy"]
         order = cast("Order", getattr(strategy, "value", strategy))
-        return serve(
-            replace(self.plan, name=self.name, limits=limits, order=order),
-            self.declared,
-            self.connection,
-            settings=self._settings,
-            children=self._settings.children or 1,
-            most_devices=self._settings.children or 1,
-            with_scheduler=asked["with_scheduler"],
-        )
+        with _said_by_a_command():
+            return serve(
+                replace(self.plan, name=self.name, limits=limits, order=order),
+                self.declared,
+                self.connection,
+                settings=self._settings,
+                children=self._settings.children or 1,
+                most_devices=self._settings.children or 1,
+                with_scheduler=asked["with_scheduler"],
+            )
 
     def _set_connection(self, connection: Redis) -> Redis:
         return connection  # RQ would have each answer waited for for seven minutes
+
+
+@contextlib.contextmanager
+def _said_by_a_command() -> Generator[None]:
+    """Have a mistake of its user told by RQ's command as such, without a traceback."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if click.get_current_context(silent=True) is None:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from error  # RQ shows the traceback of anything else
 
 
 def _names(queues: Any) -> list[str]:  # noqa: ANN401 - whatever RQ's commands pass

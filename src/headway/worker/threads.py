@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from rq.timeouts import JobTimeoutException
 
 from headway.outcome import Failed
-from headway.worker.horse import Stopped
+from headway.worker.ending import Stopped
 from headway.worker.running import Lane, Running
 
 

@@ -32,7 +32,7 @@ class Stopped(BaseException):
 
 
 # rq.Worker and not BaseWorker: Sentry and OpenTelemetry replace methods of that class.
-class Horse(rq.Worker):
+class RQWorker(rq.Worker):
     """RQ's worker as far as the end of a job needs one."""
 
     queue_class = PatientQueue
@@ -87,7 +87,7 @@ class End:
     def __init__(
         self,
         *,
-        worker: Horse,
+        worker: RQWorker,
         job: TrustedJob,
         lease: Lease,
         holder: Holder,
