@@ -50,6 +50,10 @@ class Marks:
         for gate in gates:
             (self._folder / f"gate-{gate}").touch()
 
+    def close(self, gate: str) -> None:
+        """Keep jobs that come to this gate waiting again."""
+        (self._folder / f"gate-{gate}").unlink()
+
 
 class Worker:
     """A worker that runs, and what it says."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zlib
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.worker.running import until
 
 NONSENSE = {
     "timeout": [b"soon", b"nan", b"inf", b"1e400", b""],
-    "result_ttl": [b"forever", b"1.5"],
+    "result_ttl": [b"forever", b"1.5", b"1" + b"0" * 17, b"1" + b"0" * 20],
     "created_at": [b"yesterday"],
     "number_of_retries": [b"many", b"-1"],
     "meta": [
@@ -19,6 +20,10 @@ NONSENSE = {
         b'{"headway": 5}',
         b'{"headway": {"retry": 5}}',
         b'{"headway": {"retry": {"attempts": "x"}}}',
+        (
+            b'{"headway": {"retry": {"attempts": 2, "first": 1e300, "base": 2, '
+            b'"maximum": 1, "jitter": false, "on": [], "never": []}}}'
+        ),
         b'{"headway": {"expires_at": "never"}}',
         b'{"headway": {"unique": 5}}',
     ],
@@ -36,6 +41,8 @@ NONSENSE = {
     "data": [
         b"",
         b"nonsense",
+        zlib.compress(b""),
+        b'["worker_tasks.\xff", null, [], {}]',
         b"[1,2,3]",
         b"\x80\x04nonsense",
         b"x\x9cnonsense",
@@ -78,6 +85,19 @@ def test_a_field_of_nonsense_costs_at_most_its_job(
     for job_id in book.of("failed"):
         assert app.job(job_id).info().error, jobs[job_id]
     assert running.stop() == 0
+
+
+def test_registries_that_rq_cannot_tend_keep_no_child_from_beginning(
+    app, tasks, burst, store
+):
+    store.hset("rq:job:odd", mapping={"created_at": "yesterday", "status": "deferred"})
+    for registry in ("ready", "deferred", "failed", "wip"):
+        store.zadd(f"rq:{registry}:default", {"odd": 1})
+    job = tasks.short.enqueue("after")
+    said = burst()
+    assert job.result() == "after"
+    assert "cannot be tended" in said
+    assert "a child of" not in said
 
 
 def test_what_is_no_job_is_passed_over(app, tasks, burst, store, book):

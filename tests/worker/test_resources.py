@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from time import monotonic
 
 import pytest
 
@@ -26,6 +27,38 @@ def test_resources_are_opened_once_in_a_child_and_closed_at_its_end(
         assert marks.count(f"opened {pid}") == marks.count(f"closed {pid}") == 1
         assert marks.count(f"hook {pid}") == 1
         assert sorted(n for p, n in found if p == pid) == [*range(1, by_child[pid] + 1)]
+
+
+def test_children_that_get_nowhere_are_not_started_again_and_again(
+    app, tasks, worker, marks
+):
+    def tries():
+        return sum(line.startswith("hook ") for line in marks.all())
+
+    marks.open("no-start")
+    job, begin = tasks.short.enqueue("at last"), monotonic()
+    running = worker()
+    until(lambda: tries() >= 5, "five tries")
+    assert monotonic() - begin > 0.1 + 0.2 + 0.4 + 0.8  # the pauses between them
+    marks.close("no-start")
+    assert job.result(timeout=10) == "at last"
+    assert "the database is down" in running.said
+
+
+def test_a_child_smaller_than_nothing_runs_its_jobs_all_the_same(
+    app, tasks, worker, marks
+):
+    running = worker("--max-memory-per-child", "16")
+    jobs = app.enqueue_many([tasks.short.message(str(n)) for n in range(3)])
+    assert [job.result(timeout=10) for job in jobs] == ["0", "1", "2"]
+    assert "a child is replaced" in running.said
+
+
+def test_progress_of_any_number_is_saved(app, tasks, burst):
+    job = tasks.decimal_progress.enqueue()
+    burst()
+    assert job.status == "finished"
+    assert job.progress.done == 1.0
 
 
 def test_a_child_that_has_grown_too_large_is_replaced(app, tasks, worker, marks):

@@ -6,8 +6,10 @@ from datetime import timedelta
 from time import monotonic
 
 import pytest
+from rq import Retry
 
 from headway.errors import JobFailedError
+from tests.worker.running import until
 
 MODES = [(), ("--threads", "3"), ("--concurrency", "3")]
 
@@ -45,6 +47,19 @@ def test_a_job_that_was_ended_for_its_time_gives_its_unique_key_back(
     burst()
     assert job.status == "failed"
     assert not store.exists("headway:unique:once")
+
+
+def test_c_code_of_a_job_with_rqs_own_retry_is_ended_in_time_as_well(
+    app, tasks, worker, marks, stock
+):
+    worker()
+    tasks.short.enqueue("ready")
+    marks.until("run ready")
+    job, begin = stock.enqueue("worker_tasks.loop_in_c", retry=Retry(1)), monotonic()
+    job.timeout = 1
+    job.save()
+    until(lambda: app.job(job.id).status == "failed", "failed", within=12)
+    assert monotonic() - begin < 2 * (1 + 2) + 1.5
 
 
 def test_no_timeout_is_none(app, tasks, burst, store):

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -214,6 +215,16 @@ def grow(mebibytes: int) -> int:
 @app.on_worker_start()
 def hook() -> None:
     mark(f"hook {os.getpid()}")
+    if is_open("no-start"):
+        raise OSError("the database is down")
+
+
+@task
+def decimal_progress() -> None:
+    job = current_job()
+    assert job
+    for done in (Decimal("0.5"), Decimal(1)):
+        job.progress(done, 1, note="so far")  # type: ignore[arg-type]
 
 
 @app.on_worker_start(queue="one")
