@@ -49,6 +49,11 @@ MEANT = (
         why="a Retry that was returned: RQ's scheduler writes the whole hash anew",
     ),
     Meant(
+        path=r"rq:worker:<worker>\.headway_process",
+        stock=NOTHING,
+        why="whether the process lives is seen by others of its machine",
+    ),
+    Meant(
         path=r"rq:worker:<worker> ttl",
         stock=_NEAR.format(r"4[78]\d"),
         ours=_NEAR.format(r"[89]\d"),

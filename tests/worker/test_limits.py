@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.worker.running import until
@@ -78,11 +80,30 @@ def test_each_child_has_a_record_and_a_living_name_is_refused(
     running = worker("--name", "w", "--children", "2")
     until(lambda: store.scard("rq:workers") == 2, "two records")
     assert store.smembers("rq:workers") == {b"rq:worker:w-1", b"rq:worker:w-2"}
-    store.hset("rq:worker:v-2", mapping={"birth": "x"})
-    refused = command("headway", "worker", "--name", "v", "--children", "2")
-    assert refused.returncode == 2
-    assert "a worker named 'v-2' is registered already" in refused.stderr
-    assert "--name" in refused.stderr
+    # An RQ worker on another host may be alive.
+    store.hset("rq:worker:v-2", mapping={"birth": "x", "hostname": "far", "pid": 1})
+    for name, taken in (("w", "w-1"), ("v", "v-2")):
+        refused = command("headway", "worker", "--name", name, "--children", "2")
+        assert refused.returncode == 2
+        assert f"a worker named {taken!r} runs already" in refused.stderr
+        assert "--name" in refused.stderr
     assert b"rq:worker:v-1" not in store.smembers("rq:workers")
     assert running.stop() == 0
     assert not store.smembers("rq:workers")
+
+
+@pytest.mark.parametrize("host", ["here", "elsewhere"])
+def test_the_name_of_a_worker_that_was_killed_is_free_at_once(
+    host, app, tasks, worker, marks, store
+):
+    lost = worker("--name", "w", HEADWAY_HOST=host)
+    tasks.short.enqueue("before")
+    marks.until("run before")
+    lost.send(signal.SIGKILL)
+    lost.end()
+    assert store.ttl("rq:worker:w") > 60
+    # Somewhere else it cannot be known to be dead: that is said.
+    running = worker("--name", "w", HEADWAY_HOST="here")
+    assert tasks.short.enqueue("after").result(timeout=5) == "after"
+    assert ("is taken over" in running.said) is (host == "elsewhere")
+    assert running.stop() == 0

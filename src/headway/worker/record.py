@@ -6,6 +6,7 @@ so that a child that holds the interpreter's lock is not taken for dead.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -17,10 +18,14 @@ from rq.version import VERSION
 from headway.errors import ConfigurationError
 from headway.wire import keys
 from headway.wire.moment import moment
+from headway.wire.reading import Fields
+from headway.worker.identity import Identity
 from headway.worker.slot import State
 
 if TYPE_CHECKING:
     from redis import Redis
+
+log = logging.getLogger("headway.worker")
 
 #: RQ's words for what a worker does.
 _STATES = {
@@ -36,9 +41,15 @@ class Record:
     """One child's record."""
 
     def __init__(
-        self, client: Redis, name: str, queues: Sequence[str], ttl: int
+        self,
+        client: Redis,
+        name: str,
+        queues: Sequence[str],
+        ttl: int,
+        identity: Identity,
     ) -> None:
         self.name = name
+        self._identity = identity
         self._client = client
         self._queues = queues
         self._ttl = ttl
@@ -52,16 +63,41 @@ class Record:
             ConfigurationError: one of that name is alive.
         """
         key = keys.worker(self.name)
-        there = self._client.hmget(key, "birth", "death")
-        if there[0] and not there[1]:
-            raise ConfigurationError(
-                f"a worker named {self.name!r} is registered already: stop it, wait "
-                f"{self._client.ttl(key)} s for its record to run out, or take another "
-                "--name"
-            )
+        there = Fields.of(self._client.hgetall(key))
+        if there.text("birth") and not there.text("death"):
+            self._take_over(there)
         self._birth = moment(now)
         self._client.delete(key)
         self._write(now)
+
+    def _take_over(self, there: Fields) -> None:
+        """Take the name of a worker that is gone.
+
+        Raises:
+            ConfigurationError: it is alive, or may be.
+        """
+        owner = Identity.read(there.text("headway_process"))
+        host, pid = there.text("hostname"), there.text("pid")
+        if owner is None:
+            is_gone = host == socket.gethostname() and _is_no_process(pid)
+        elif owner.machine == self._identity.machine:
+            is_gone = self._identity.sees_dead(owner)
+        else:
+            # Its leases are its own, whoever it is; a container that is started again
+            # is to begin at once. At worst two workers share what RQ shows of them.
+            log.warning(
+                "the name %s is taken over from process %s on host %s, last seen at %s",
+                self.name,
+                pid,
+                host,
+                there.text("last_heartbeat"),
+            )
+            is_gone = True
+        if not is_gone:
+            raise ConfigurationError(
+                f"a worker named {self.name!r} runs already, as process {pid} on host "
+                f"{host}: stop it, or take another --name"
+            )
 
     def beat(self, now: float) -> None:
         """Say that it lives; writes the record anew where it has run out."""
@@ -119,6 +155,7 @@ class Record:
                 "version": VERSION,
                 "python_version": sys.version,
                 "state": _STATES[self._state or State.STARTING],
+                "headway_process": self._identity.written,
             },
         )
         pipeline.sadd(keys.WORKERS, key)
@@ -126,3 +163,14 @@ class Record:
             pipeline.sadd(keys.workers_of(queue), key)
         pipeline.expire(key, self._ttl)
         pipeline.execute()
+
+
+def _is_no_process(pid: str) -> bool:
+    """Tell whether this machine has no process of that id."""
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OverflowError, PermissionError):
+        return False
+    return False

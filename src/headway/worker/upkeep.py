@@ -49,7 +49,11 @@ class Upkeep:
         self._misused: set[str] = set()
         self._records = {
             member.worker: Record(
-                office.client, member.worker, member.queues, RECORD_TTL
+                office.client,
+                member.worker,
+                member.queues,
+                RECORD_TTL,
+                office.identity,
             )
             for member in crew.members
         }
