@@ -14,7 +14,7 @@ from headway.worker import loss as losses
 from headway.worker import watch
 from headway.worker.address import Address
 from headway.worker.child import DONE, RECYCLE, UNFIT
-from headway.worker.helpers import Helpers
+from headway.worker.finishers import Finishers
 from headway.worker.loss import Loss, loss_of
 from headway.worker.member import Doom, Member, fork, new_holder, spawn
 from headway.worker.office import Office
@@ -39,7 +39,7 @@ class Crew:
         self,
         office: Office,
         members: Sequence[Member],
-        helpers: Helpers,
+        finishers: Finishers,
         address: Address,
         forget: Callable[[], None],
     ) -> None:
@@ -50,7 +50,7 @@ class Crew:
         #: A child could not even begin.
         self.is_unfit = False
         self._office = office
-        self._helpers = helpers
+        self._helpers = finishers
         self._address = address
         self._forget = forget
         self._losses: list[Loss] = []
@@ -182,7 +182,7 @@ class Crew:
         self._helpers.settle(losses.settle(self._losses[0], broker, clock))
 
     def maintain(self) -> None:
-        """Have RQ's registries tended, now and then, and look after the helpers."""
+        """Have RQ's registries tended, now and then, and look after the finishers."""
         if not self.is_leaving and self._office.is_due("maintenance", MAINTENANCE):
             self._helpers.maintain(self.members[0].worker)
         self._helpers.look_after()

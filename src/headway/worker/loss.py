@@ -2,7 +2,7 @@
 
 What it had finished is acknowledged, from its slot. What it had begun is an orphan: it
 goes back, and counts as a crash of that job alone. What it had not begun goes back as
-if nothing had been. What only the application can decide is handed to a helper.
+if nothing had been. What only the application can decide is handed to a finisher.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import logging
 from redis.exceptions import ResponseError
 
 from headway.lease import Holder
-from headway.worker.helpers import Helpers
+from headway.worker.finishers import Finishers
 from headway.worker.identity import Identity
 from headway.worker.loss import crashed, story
 from headway.worker.office import Office
@@ -28,9 +28,9 @@ EVERYWHERE = 3.0
 class Recovery:
     """What one worker does for others."""
 
-    def __init__(self, office: Office, helpers: Helpers) -> None:
+    def __init__(self, office: Office, finishers: Finishers) -> None:
         self._office = office
-        self._helpers = helpers
+        self._helpers = finishers
 
     def look(self) -> None:
         """Give back the jobs of workers that are lost."""

@@ -19,8 +19,8 @@ from headway.worker.address import Address
 from headway.worker.contact import Contact
 from headway.worker.crew import Crew
 from headway.worker.declaration import Declared
+from headway.worker.finishers import Finishers
 from headway.worker.fork_safety import refuse_unsafe_fork
-from headway.worker.helpers import Helpers
 from headway.worker.identity import Identity
 from headway.worker.member import Member
 from headway.worker.office import Office
@@ -73,11 +73,11 @@ def serve(
         )
         members = _members(plan, queues, children, claimed)
         forget = pool.close_inherited
-        helpers = Helpers(office, address, forget)
-        crew = Crew(office, members, helpers, address, forget)
+        finishers = Finishers(office, address, forget)
+        crew = Crew(office, members, finishers, address, forget)
         promote_all = _promoter(own, names) if with_scheduler else None
         upkeep = Upkeep(office, crew, promote=promote_all)
-        recovery = Recovery(office, helpers)
+        recovery = Recovery(office, finishers)
         supervisor = Supervisor(office, crew, upkeep, recovery, grace=settings.grace)
         return supervisor.run()
 

@@ -33,8 +33,8 @@ LONGEST, LONGEST_MAINTENANCE = 180.0, 1800.0
 
 # Not frozen: it is the state of one piece of work.
 @dataclass(slots=True, kw_only=True)
-class Help:
-    """What one helper begins with, and how often that is tried yet."""
+class Work:
+    """What one finisher begins with, and how often that is tried yet."""
 
     start: Start
     tries: int = TRIES
@@ -43,8 +43,8 @@ class Help:
     until: float = 0.0
 
 
-class Helpers:
-    """The helpers of one worker."""
+class Finishers:
+    """The finishers of one worker."""
 
     def __init__(
         self, office: Office, address: Address, forget: Callable[[], None]
@@ -52,9 +52,9 @@ class Helpers:
         self._office = office
         self._address = address
         self._forget = forget
-        self._waiting: list[Help] = []
+        self._waiting: list[Work] = []
         #: By process id.
-        self._running: dict[int, Help] = {}
+        self._running: dict[int, Work] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -64,8 +64,8 @@ class Helpers:
     @property
     def children(self) -> set[str]:
         """Return the names of the leases that they write under."""
-        helps = [*self._waiting, *self._running.values()]
-        return {each.holder.child for one in helps for each in one.start.aftermath}
+        every = [*self._waiting, *self._running.values()]
+        return {each.holder.child for one in every for each in one.start.aftermath}
 
     def settle(self, aftermath: Sequence[Aftermath]) -> None:
         """Have the outcome of jobs written that only the application can tell."""
@@ -90,50 +90,50 @@ class Helpers:
             maintain=maintain,
             jobs=0,
         )
-        self._waiting.append(Help(start=start))
+        self._waiting.append(Work(start=start))
 
     def look_after(self) -> None:
         """Start those that wait, and end those that take too long."""
         now = self._office.now
-        for help_ in [each for each in self._waiting if now >= each.not_before]:
-            self._waiting.remove(help_)
-            self._begin(help_, now)
-        for pid, help_ in self._running.items():
-            if now > help_.until:
+        for work in [each for each in self._waiting if now >= each.not_before]:
+            self._waiting.remove(work)
+            self._begin(work, now)
+        for pid, work in self._running.items():
+            if now > work.until:
                 _kill(pid)
 
-    def _begin(self, help_: Help, now: float) -> None:
-        if help_.tries == 0:
-            self._give_up(help_)
+    def _begin(self, work: Work, now: float) -> None:
+        if work.tries == 0:
+            self._give_up(work)
             return
         slot = Slot()
         try:
-            pid = fork(help_.start, slot, self._address, self._forget)
+            pid = fork(work.start, slot, self._address, self._forget)
         except OSError as error:  # no memory, no process left: it may pass
-            log.warning("a helper cannot be started: %s", error)
-            self._again(help_)
+            log.warning("a finisher cannot be started: %s", error)
+            self._again(work)
             return
         finally:
             slot.close()
-        help_.tries -= 1
-        help_.until = now + (LONGEST_MAINTENANCE if help_.start.maintain else LONGEST)
-        self._running[pid] = help_
+        work.tries -= 1
+        work.until = now + (LONGEST_MAINTENANCE if work.start.maintain else LONGEST)
+        self._running[pid] = work
 
     def has_ended(self, pid: int, status: int) -> bool:
-        """Take note of a process that has ended; tell whether it was a helper."""
-        help_ = self._running.pop(pid, None)
-        if help_ is None:
+        """Take note of a process that has ended; tell whether it was a finisher."""
+        work = self._running.pop(pid, None)
+        if work is None:
             return False
-        if status and help_.start.aftermath:
-            self._again(help_)
+        if status and work.start.aftermath:
+            self._again(work)
         return True
 
-    def _again(self, help_: Help) -> None:
-        help_.not_before = self._office.now + PAUSE
-        self._waiting.append(help_)
+    def _again(self, work: Work) -> None:
+        work.not_before = self._office.now + PAUSE
+        self._waiting.append(work)
 
-    def _give_up(self, help_: Help) -> None:
-        for aftermath in help_.start.aftermath:
+    def _give_up(self, work: Work) -> None:
+        for aftermath in work.start.aftermath:
             reason = f"{aftermath.reason}\n(its end could not be written as usual)"
             bury = partial(
                 self._office.broker.bury,
@@ -142,7 +142,7 @@ class Helpers:
                 now=self._office.seconds,
             )
             if not self._office.contact.made(bury):
-                self._again(help_)
+                self._again(work)
                 return
 
     def kill(self) -> None:
