@@ -15,7 +15,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from headway.app import App, load_app
-from headway.lease import Lease
 from headway.observe.log import log_events
 from headway.wire import client as wire_client
 from headway.wire.broker import RedisChildBroker
@@ -24,8 +23,8 @@ from headway.worker.alarm import Alarm
 from headway.worker.by_rq import RQCode
 from headway.worker.execute import Execute
 from headway.worker.many_at_once import ManyAtOnce
+from headway.worker.one_at_a_time import OneAtATime
 from headway.worker.order import Ordering
-from headway.worker.pace import Pace
 from headway.worker.slot import CAPACITY, Slot, State
 from headway.worker.start import Start
 from headway.worker.supply import Noted, StoreAwayError, Supply
@@ -38,10 +37,6 @@ log = logging.getLogger("headway.worker")
 
 #: Exit codes: nothing more to do; another is to take its place; it could not begin.
 DONE, RECYCLE, UNFIT = 0, 75, 78
-#: How long an idle child sleeps before it looks by itself, in seconds.
-IDLE_WAIT = 3.0
-#: How often a suspended child looks whether it still is, in seconds.
-SUSPENDED_WAIT = 0.5
 MIB = 1024 * 1024
 
 
@@ -54,7 +49,6 @@ class Child:
         self._plan = start.plan
         self._client = client
         self._slot = slot
-        self._waiting = False
         self._left = start.jobs
 
     def run(self) -> int:
@@ -163,67 +157,46 @@ class Child:
     # Serving
 
     def _serve(self) -> int:
+        self._jobs = self._one_at_a_time_or_many()
         signal.signal(signal.SIGTERM, self._asked_to_leave)
-        return self._serve_many() if self._plan.runs_many else self._serve_one()
-
-    def _serve_one(self) -> int:
-        self._pace = Pace()
+        self._jobs.start()
         while (reason := self._reason_to_leave()) is None:
-            leases = self._supply.take(self._wanted())
-            if not leases and self._plan.limits.burst:
+            before = self._slot.done
+            self._jobs.turn(self._allowed(CAPACITY) - self._jobs.count)
+            self._count(self._slot.done - before)
+            if self._plan.limits.burst and self._jobs.empty and self._jobs.is_idle:
                 reason = DONE
                 break
-            if leases := leases or self._waited_for():
-                self._run(leases)
+        self._jobs.release()
+        while not self._jobs.is_idle:
+            self._jobs.turn(0)
         self._supply.flush()
         return reason
 
-    def _serve_many(self) -> int:
-        lanes = ManyAtOnce(
+    def _one_at_a_time_or_many(self) -> OneAtATime | ManyAtOnce:
+        plan = self._plan
+        if not plan.runs_many:
+            return OneAtATime(
+                self._execute,
+                self._supply,
+                self._slot,
+                self._clock,
+                self._alarm,
+                burst=plan.limits.burst,
+            )
+        return ManyAtOnce(
             self._execute,
             self._supply,
             self._slot,
             self._clock,
-            threads=self._plan.threads,
-            concurrency=self._plan.concurrency,
+            threads=plan.threads,
+            concurrency=plan.concurrency,
             listen=self._broker().wait,
         )
-        lanes.start()
-        while (reason := self._reason_to_leave()) is None:
-            before = self._slot.done
-            lanes.turn(self._allowed(CAPACITY) - lanes.count)
-            self._count(self._slot.done - before)
-            if self._plan.limits.burst and lanes.empty and lanes.is_idle:
-                reason = DONE
-                break
-        lanes.release()
-        while not lanes.is_idle:
-            lanes.turn(0)
-        self._supply.flush()
-        return reason
-
-    def _run(self, leases: list[Lease]) -> None:
-        before, given_back = self._slot.done, list[Lease]()
-        self._execute.look_at_the_clock()
-        self._alarm.doubt()
-        self._slot.hold([lease.ordinal for lease in leases])
-        self._slot.enter(State.BUSY, begin := self._clock.monotonic())
-        for index, lease in enumerate(leases):
-            if self._slot.stop_asked:
-                self._supply.release(leases[index:])
-                break
-            if not self._execute.run(lease, index):
-                given_back.append(lease)
-        self._supply.release(given_back)
-        self._pace.learn(len(leases), self._clock.monotonic() - begin)
-        self._count(self._slot.done - before)
 
     def _count(self, done: int) -> None:
         if self._left is not None:
             self._left -= done
-
-    def _wanted(self) -> int:
-        return self._allowed(self._pace.wanted())
 
     def _allowed(self, wanted: int) -> int:
         """Return how many of the wanted jobs this life of the child may still run."""
@@ -253,26 +226,9 @@ class Child:
         log.info("a child is replaced: it has had %d MiB, allowed are %d", has, most)
         return True
 
-    def _waited_for(self) -> list[Lease]:
-        suspended = self._supply.suspended
-        state = State.SUSPENDED if suspended else State.IDLE
-        self._supply.flush()
-        if self._slot.state is not state:
-            self._slot.enter(state, self._clock.monotonic())
-        self._waiting = True
-        try:
-            if self._slot.stop_asked:
-                return []
-            if suspended:
-                self._clock.sleep(SUSPENDED_WAIT)
-                return []
-            return self._supply.take(self._wanted(), wait=IDLE_WAIT)
-        finally:
-            self._waiting = False
-
     def _asked_to_leave(self, _number: int, _frame: FrameType | None) -> None:
         self._slot.ask_to_stop()
-        if self._waiting:
+        if self._jobs.is_waiting:
             raise _LeaveError
 
 

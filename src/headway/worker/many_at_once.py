@@ -39,6 +39,9 @@ AGAIN = 0.5
 class ManyAtOnce:
     """The lanes of one child, and what runs in them."""
 
+    #: Its main thread waits for what runs, and not for jobs alone.
+    is_waiting = False
+
     def __init__(
         self,
         execute: Execute,
