@@ -90,15 +90,23 @@ class SupervisorBroker(Protocol):
         ...
 
     def renew(self, children: Sequence[str]) -> list[str]:
-        """Prolong the leases of children; return those that hold none any more."""
+        """Prolong the leases of children; return those that others have recovered."""
         ...
 
-    def sign(self, children: Sequence[str], identity: str) -> None:
-        """Write down which process answers for children."""
+    def sign(self, children: Sequence[str], process: str, machine: str) -> None:
+        """Write down which process, on which machine, answers for children."""
         ...
 
-    def holders(self, *, late: bool) -> list[tuple[Holder, str]]:
-        """Return who has a lease, or had one, with the process that answers for it."""
+    def neighbours(self, machine: str) -> list[tuple[Holder, str]]:
+        """Return the holders of leases on a machine, each with its process."""
+        ...
+
+    def late(self) -> list[tuple[Holder, str]]:
+        """Return the holders whose lease has run out, each with its process."""
+        ...
+
+    def forget(self, holder: Holder, machine: str) -> None:
+        """Forget a holder that is gone, and of whose jobs none is left."""
         ...
 
     def recover(
@@ -120,10 +128,6 @@ class SupervisorBroker(Protocol):
 
     def bury(self, leased: Leased, *, reason: str, now: float) -> None:
         """Put a job that nobody can end otherwise among the failed ones."""
-        ...
-
-    def drop_empty(self, holder: Holder) -> None:
-        """Forget a lease that names no job; its holder must be gone."""
         ...
 
     def misused(self) -> dict[str, str]:

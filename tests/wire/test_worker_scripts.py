@@ -328,6 +328,7 @@ def test_after_the_third_crash_a_job_is_left_for_the_application(
     time_, _ = store.time()
     assert store.zscore(keys.LEASES, child.holder.child) > (time_ + 20) * 1000
     supervisor.bury(found.leased, reason="enough", now=2e9)
+    supervisor.forget(child.holder, "machine")
     assert app.job(job_id).status == "failed"
     assert app.job(job_id).info().error == "enough"
     assert store.zscore(keys.failed("default"), job_id)
@@ -339,18 +340,24 @@ def test_only_leases_that_ran_out_are_late(app, basic, store, children, supervis
     alive, late = children("a"), children("b", lease=0.0)
     alive.take(1)
     late.take(1)
-    supervisor.sign([alive.holder.child, late.holder.child], "host 1 2")
+    supervisor.sign([alive.holder.child, late.holder.child], "host 1 2", "machine")
     time_, _ = store.time()
     assert store.zscore(keys.LEASES, late.holder.child) <= (time_ + 1) * 1000
-    assert supervisor.holders(late=True) == [(late.holder, "host 1 2")]
-    assert len(supervisor.holders(late=False)) == 2
+    assert supervisor.late() == [(late.holder, "host 1 2")]
+    assert len(supervisor.neighbours("machine")) == 2
+    assert supervisor.neighbours("elsewhere") == []
     told = {"begun": None, "story": "why", "crash_limit": 3, "late": True}
     assert supervisor.recover(alive.holder, **told) == []
     (found,) = supervisor.recover(late.holder, **told)
     assert (found.leased.job_id, found.fate, found.crashes) == (ids[1], "requeued", 1)
     assert waiting(store) == ids[1:]
     both = [alive.holder.child, late.holder.child]
-    assert supervisor.renew(both) == [late.holder.child]
+    assert supervisor.renew([*both, "one that starts"]) == [late.holder.child]
+    store.delete(keys.LEASES)  # a Redis that has lost its data has recovered nothing
+    store.delete(keys.recovered(late.holder.child))
+    assert supervisor.renew(both) == []
+    supervisor.forget(late.holder, "machine")
+    assert supervisor.neighbours("machine") == [(alive.holder, "host 1 2")]
 
 
 def test_a_reservation_that_comes_late_is_void(app, basic, store, children):
@@ -364,6 +371,20 @@ def test_a_reservation_that_comes_late_is_void(app, basic, store, children):
     assert waiting(store) == ids
     (lease,) = child.take(1)
     assert child.broker.resume() == {lease.job_id: lease.ordinal}
+
+
+def test_a_reservation_of_the_dead_is_void_and_wakes_another(
+    app, basic, store, children, supervisor
+):
+    child, line = children(), Line(store, (RESERVE,))
+    sent = child.broker._reservation(1, (DEFAULT,))  # and then the child is killed
+    assert recover(supervisor, child) == []
+    ids = send(app, basic, 1)
+    store.delete(keys.wake("default"))  # what has woken it
+    assert line.ask(sent, 1) == [[]]
+    line.close()
+    assert waiting(store) == ids
+    assert store.llen(keys.wake("default")) == 1
 
 
 def test_an_id_that_rq_would_not_make_is_put_aside(app, basic, store, children):

@@ -130,6 +130,7 @@ EXECUTIONS_PREFIX = f"{PREFIX}:executions:"
 #: Sorted set: children by the millisecond at which their lease runs out.
 LEASES = f"{OURS}:leases"
 LEASE_PREFIX = f"{OURS}:lease:"
+RECOVERED_PREFIX = f"{OURS}:recovered:"
 #: Set: names of the queues that are paused.
 PAUSED = f"{OURS}:paused"
 #: Hash: what jobs that are written together share; there while they are written.
@@ -146,6 +147,16 @@ def lease(child: str) -> str:
 def holder(child: str) -> str:
     """String: the process that answers for a child."""
     return f"{OURS}:holder:{child}"
+
+
+def machine(name: str) -> str:
+    """Set: children whose processes are on a machine."""
+    return f"{OURS}:machine:{name}"
+
+
+def recovered(child: str) -> str:
+    """String: there for a while after others have recovered a child's jobs."""
+    return f"{RECOVERED_PREFIX}{child}"
 
 
 def resumed(child: str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 #: For how long a worker's process is known after it was seen last, in seconds.
-IDENTITY_TTL = 3600
+KNOWN = 86_400
 
 
 class RedisSupervisorBroker:
@@ -49,8 +49,8 @@ class RedisSupervisorBroker:
         return Script("show")
 
     def renew(self, children: Sequence[str]) -> list[str]:
-        """Prolong the leases of children; return those that hold none any more."""
-        arguments: list[Value] = [self._lease_ms, *children]
+        """Prolong the leases of children; return those that others have recovered."""
+        arguments: list[Value] = [self._lease_ms, keys.RECOVERED_PREFIX, *children]
         lost = self._renew(self._client, [keys.LEASES], arguments)
         return [text(child) for child in lost]
 
@@ -99,26 +99,42 @@ class RedisSupervisorBroker:
         names = [keys.lease(holder.child), keys.worker_executions(holder.worker)]
         self._show(self._client, names, arguments)
 
-    def sign(self, children: Sequence[str], identity: str) -> None:
-        """Write down which process answers for children."""
+    def sign(self, children: Sequence[str], process: str, machine: str) -> None:
+        """Write down which process, on which machine, answers for children."""
         pipeline = self._client.pipeline(transaction=False)
         for child in children:
-            pipeline.set(keys.holder(child), identity, ex=IDENTITY_TTL)
+            pipeline.set(keys.holder(child), process, ex=KNOWN)
+        if children:
+            pipeline.sadd(keys.machine(machine), *children)
+            pipeline.expire(keys.machine(machine), KNOWN)
         pipeline.execute()
 
-    def holders(self, *, late: bool) -> list[tuple[Holder, str]]:
-        """Return who has a lease, or had one, with the process that answers for it."""
-        until: float | str = "+inf"
-        if late:
-            seconds, micros = self._client.time()
-            until = seconds * 1000 + micros // 1000
-        found: Any = self._client.zrangebyscore(keys.LEASES, "-inf", until)
+    def neighbours(self, machine: str) -> list[tuple[Holder, str]]:
+        """Return the holders of leases on a machine, each with its process."""
+        return self._with_processes(self._client.smembers(keys.machine(machine)))
+
+    def late(self) -> list[tuple[Holder, str]]:
+        """Return the holders whose lease has run out, each with its process."""
+        seconds, micros = self._client.time()
+        now = seconds * 1000 + micros // 1000
+        return self._with_processes(
+            self._client.zrangebyscore(keys.LEASES, "-inf", now)
+        )
+
+    def _with_processes(self, found: Any) -> list[tuple[Holder, str]]:  # noqa: ANN401 - redis-py is typed in part
         children = [text(child) for child in found]
         if not children:
             return []
-        identities: Any = self._client.mget([keys.holder(c) for c in children])
-        told = zip(children, identities, strict=True)
-        return [(Holder.of(child), text(identity)) for child, identity in told]
+        processes: Any = self._client.mget([keys.holder(c) for c in children])
+        told = zip(children, processes, strict=True)
+        return [(Holder.of(child), text(process)) for child, process in told]
+
+    def forget(self, holder: Holder, machine: str) -> None:
+        """Forget a holder that is gone, and of whose jobs none is left."""
+        if not self._client.exists(keys.lease(holder.child)):
+            self._client.zrem(keys.LEASES, holder.child)
+            self._client.srem(keys.machine(machine), holder.child)
+            self._client.delete(keys.holder(holder.child))
 
     def recover(
         self,
@@ -152,7 +168,13 @@ class RedisSupervisorBroker:
             *which,
             *(-ordinal for ordinal in kept),
         ]
-        places = [keys.lease(holder.child), keys.LEASES, keys.QUARANTINE]
+        places = [
+            keys.lease(holder.child),
+            keys.LEASES,
+            keys.QUARANTINE,
+            keys.recovered(holder.child),
+            keys.resumed(holder.child),
+        ]
         return [
             Recovered(
                 Leased(holder, text(job_id), ordinal, text(queue)), text(fate), crashes
@@ -165,12 +187,6 @@ class RedisSupervisorBroker:
     def bury(self, leased: Leased, *, reason: str, now: float) -> None:
         """Put a job that nobody can end otherwise among the failed ones."""
         bury(self._client, leased, reason=reason, now=now)
-        self.drop_empty(leased.holder)
-
-    def drop_empty(self, holder: Holder) -> None:
-        """Forget a lease that names no job; its holder must be gone."""
-        if not self._client.exists(keys.lease(holder.child)):
-            self._client.zrem(keys.LEASES, holder.child)
 
     def misused(self) -> dict[str, str]:
         """Return the queues whose key holds something else than jobs, and what."""

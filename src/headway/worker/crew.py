@@ -50,7 +50,7 @@ class Crew:
         #: A child could not even begin.
         self.is_unfit = False
         self._office = office
-        self._helpers = finishers
+        self._finishers = finishers
         self._address = address
         self._forget = forget
         self._losses: list[Loss] = []
@@ -64,7 +64,7 @@ class Crew:
         if any(member.is_alive or not member.retired for member in self.members):
             return False
         done = not any(map(self._must_be_settled, self._losses))
-        return done and self._helpers.is_idle
+        return done and self._finishers.is_idle
 
     def _must_be_settled(self, loss: Loss) -> bool:
         # A worker can leave while the store is away: what it held is recovered by
@@ -81,7 +81,7 @@ class Crew:
         """Return the children whose leases are ours to keep."""
         alive = {m.life.child for m in self.members if m.is_alive}
         lost = {loss.holder.child for loss in self._losses}
-        return alive | lost | self._helpers.children
+        return alive | lost | self._finishers.children
 
     def leave(self) -> None:
         """Ask all to leave after the jobs that they run."""
@@ -96,19 +96,23 @@ class Crew:
         self.is_killed = True
         for member in self.members:
             member.kill()
-        self._helpers.kill()
+        self._finishers.kill()
 
     def end_superseded(self, children: Sequence[str]) -> None:
-        """End children whose lease others have recovered: what they run is void."""
+        """End children that run what others have recovered from them: it is void."""
         for member in self.members:
-            if not (running := watch.running(member)):
+            if member.life.child not in children:
                 continue
-            if member.life.child in children:
+            # Asked in this order: it may end a job, or take one, at any moment.
+            before = {held.ordinal for held in watch.running(member)}
+            kept = self._office.broker.held(member.life)
+            after = {held.ordinal for held in watch.running(member)}
+            if void := (before & after) - kept.keys():
                 log.warning(
                     "a child of %s lost its lease: %d jobs that it runs are "
                     "superseded, and it is ended",
                     member.worker,
-                    len(running),
+                    len(void),
                 )
                 member.is_void = True
                 member.kill()
@@ -122,7 +126,7 @@ class Crew:
                 return
             if pid == 0:
                 return
-            if self._helpers.has_ended(pid, status):
+            if self._finishers.has_ended(pid, status):
                 continue
             for member in self.members:
                 if member.pid == pid:
@@ -179,13 +183,14 @@ class Crew:
 
     def _settle_first_loss(self) -> None:
         broker, clock = self._office.broker, self._office.clock
-        self._helpers.settle(losses.settle(self._losses[0], broker, clock))
+        self._finishers.settle(losses.settle(self._losses[0], broker, clock))
+        broker.forget(self._losses[0].holder, self._office.identity.machine_id)
 
     def maintain(self) -> None:
         """Have RQ's registries tended, now and then, and look after the finishers."""
         if not self.is_leaving and self._office.is_due("maintenance", MAINTENANCE):
-            self._helpers.maintain(self.members[0].worker)
-        self._helpers.look_after()
+            self._finishers.maintain(self.members[0].worker)
+        self._finishers.look_after()
 
     def start_missing(self) -> None:
         """Start a child in each place that has none."""
@@ -221,9 +226,9 @@ class Crew:
 
     def _sign(self, holder: Holder) -> None:
         """Write down, for others of this machine, who answers for the child."""
-        written = self._office.identity.written
-        step = partial(self._office.broker.sign, [holder.child], written)
-        self._office.contact.made(step)
+        mine, broker = self._office.identity, self._office.broker
+        sign = partial(broker.sign, [holder.child], mine.written, mine.machine_id)
+        self._office.contact.made(sign)
 
     def _process(self, member: Member, start: Start) -> int:
         if not member.spawned:

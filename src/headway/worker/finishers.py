@@ -144,6 +144,9 @@ class Finishers:
             if not self._office.contact.made(bury):
                 self._again(work)
                 return
+            holder, machine = aftermath.holder, self._office.identity.machine_id
+            forget = partial(self._office.broker.forget, holder, machine)
+            self._office.contact.made(forget)
 
     def kill(self) -> None:
         """End them; what they leave undone is recovered when it is late."""

@@ -9,6 +9,7 @@ lease is waited for until it runs out.
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,11 @@ class Identity(NamedTuple):
     def written(self) -> str:
         """Return it as one line."""
         return f"{self.machine} {self.pid} {self.began}"
+
+    @property
+    def machine_id(self) -> str:
+        """Return its machine as a part of a key."""
+        return sha256(self.machine.encode()).hexdigest()[:16]
 
     @property
     def host(self) -> str:

@@ -30,7 +30,7 @@ class Recovery:
 
     def __init__(self, office: Office, finishers: Finishers) -> None:
         self._office = office
-        self._helpers = finishers
+        self._finishers = finishers
 
     def look(self) -> None:
         """Give back the jobs of workers that are lost."""
@@ -43,14 +43,15 @@ class Recovery:
             contact.made(self._recover_late)
 
     def _recover_here(self) -> None:
-        mine = self._office.identity
-        for holder, written in self._office.broker.holders(late=False):
+        mine, broker = self._office.identity, self._office.broker
+        for holder, written in broker.neighbours(mine.machine_id):
             other = Identity.read(written)
             if other is not None and mine.sees_dead(other):
                 self._recover(holder, other, "its worker was killed", late=False)
+                broker.forget(holder, mine.machine_id)
 
     def _recover_late(self) -> None:
-        for holder, written in self._office.broker.holders(late=True):
+        for holder, written in self._office.broker.late():
             other = Identity.read(written)
             cause = "its worker did not renew its lease"
             try:
@@ -79,4 +80,4 @@ class Recovery:
                 host,
                 orphan.crashes,
             )
-        self._helpers.settle(crashed(recovered, self._office.clock))
+        self._finishers.settle(crashed(recovered, self._office.clock))

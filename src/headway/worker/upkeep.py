@@ -124,7 +124,8 @@ class Upkeep:
     def sign(self) -> None:
         """Write down that this process answers for its children."""
         children = sorted(self._crew.leases)
-        self._office.broker.sign(children, self._office.identity.written)
+        identity = self._office.identity
+        self._office.broker.sign(children, identity.written, identity.machine_id)
 
     def _measure(self) -> None:
         for member in self._members:

@@ -6,6 +6,8 @@
 -- KEYS[1]   hash: the lease of the child, `ordinal:queue` by id
 -- KEYS[2]   sorted set: children by the millisecond at which their lease ends
 -- KEYS[3]   list: ids whose key holds no job
+-- KEYS[4]   string: there for a while after this, so that one who lives on hears of it
+-- KEYS[5]   string: the least ordinal that the child has not given up
 -- ARGV[1]   the child
 -- ARGV[2]   "dead": we know; "late": only if its lease has run out
 -- ARGV[3]   how many workers a job may end
@@ -25,10 +27,14 @@
 -- how often it crashed, its ordinal.
 
 local FIRST, STORY_LINES = 13, 10
+local NEVER = '9007199254740992' -- no child counts so far
 local call, pcall = redis.call, redis.pcall
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if ARGV[2] == 'late' then
+if ARGV[2] == 'dead' then
+  -- It may have died as it waited for a job, and its reservation be still under way.
+  call('SET', KEYS[5], NEVER, 'EX', 86400)
+else
   local ends = call('ZSCORE', KEYS[2], ARGV[1])
   if not ends or tonumber(ends) > now then
     return {}
@@ -111,6 +117,9 @@ for _, job in ipairs(jobs) do
     end
     answers[#answers + 1] = { job.id, job.queue, fate, crashes, job.ordinal }
   end
+end
+if #answers > 0 then
+  call('SET', KEYS[4], 1, 'EX', 3600)
 end
 if is_left then
   call('ZADD', KEYS[2], now + ARGV[5], ARGV[1])

@@ -118,11 +118,9 @@ end
 if call('EXISTS', KEYS[3]) == 1 then
   return 'suspended'
 end
--- What a network has kept for long: the child has asked anew since, and would not know
--- of these jobs.
-if tonumber(ARGV[4]) < tonumber(call('GET', KEYS[6]) or 0) then
-  return {}
-end
+-- Of a child that is dead, or what a network has kept for long: the child has asked anew
+-- since, and would not know of these jobs. All that it does is to wake another.
+local is_void = tonumber(ARGV[4]) < tonumber(call('GET', KEYS[6]) or 0)
 local paused = {}
 for _, name in ipairs(call('SMEMBERS', KEYS[4])) do
   paused[name] = true
@@ -134,7 +132,8 @@ for q = 0, queues - 1 do
   local list, wake, workers = KEYS[7 + 3 * q], KEYS[8 + 3 * q], KEYS[9 + 3 * q]
   local name, limit = ARGV[7 + 2 * q], tonumber(ARGV[8 + 2 * q])
   local waiting = paused[name] and 0 or length_of(list)
-  while waiting > 0 and #jobs == 0 do -- ids whose job is gone are passed over
+  -- More than once where ids have no job any more: they are passed over.
+  while waiting > 0 and #jobs == 0 and not is_void do
     take(list, name, share_of(waiting, workers, limit), jobs, leased)
     waiting = call('LLEN', list)
   end
