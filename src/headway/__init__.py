@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headway.app import App, load_app
     from headway.delivery import RunningJob, current_job
+    from headway.errors import Interrupted
     from headway.job import Job, JobInfo, JobStatus, Progress
     from headway.message import Message
     from headway.middleware import Middleware
@@ -26,6 +27,7 @@ _HOMES = {
     "Backoff": "retry",
     "Cron": "schedule",
     "Every": "schedule",
+    "Interrupted": "errors",
     "Job": "job",
     "JobInfo": "job",
     "JobStatus": "job",
@@ -54,6 +56,7 @@ __all__ = [
     "Backoff",
     "Cron",
     "Every",
+    "Interrupted",
     "Job",
     "JobInfo",
     "JobStatus",

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from headway.errors import TaskTimeoutError
+import msgspec
+
+from headway.errors import ArgumentError, TaskTimeoutError
 from headway.job import LONGEST_LOG_LINE, Progress
 from headway.resource import Resource, Resources
 from headway.retry import Retry
@@ -17,8 +19,31 @@ from headway.task import DefinedTask
 
 T = TypeVar("T")
 
+#: A checkpoint travels with its job at every attempt, in bytes of JSON.
+LARGEST_CHECKPOINT = 64 * 1024
+
 #: Set by an attempt for as long as it runs.
 current: ContextVar[RunningJob | None] = ContextVar("headway_job", default=None)
+
+
+class SavesNotes(Protocol):
+    """Keeps what a running job says of itself."""
+
+    def save_progress(self, progress: Progress) -> None:
+        """Save how far it has come; the last one is what counts."""
+        ...
+
+    def save_log(self, line: str) -> None:
+        """Save a line of its log."""
+        ...
+
+    def save_checkpoint(self, checkpoint: object) -> None:
+        """Save its place, in JSON's own types, before this returns.
+
+        Raises:
+            LeaseLostError: another worker has the job now.
+        """
+        ...
 
 
 # Not frozen: one is made for every job, and freezing doubles what that costs.
@@ -35,8 +60,9 @@ class Delivery:
     attempt: int
     retry: Retry | None
     expires_at: datetime | None
-    save_progress: Callable[[Progress], None]
-    save_log: Callable[[str], None]
+    notes: SavesNotes
+    #: What an earlier attempt has saved of its place, in JSON's own types.
+    checkpoint: object = None
     #: What the engine raises into a task that runs too long.
     timeouts: tuple[type[BaseException], ...] = ()
     #: What is made of them: the engine's own code may want to know it again.
@@ -93,11 +119,46 @@ class RunningJob:
             ValueError: they are not finite.
         """
         made = Progress(done=_number(done), total=_number(total), note=str(note))
-        self._delivery.save_progress(made)
+        self._delivery.notes.save_progress(made)
+
+    def checkpoint(self, place: object) -> None:
+        """Save how far the work is done, for an attempt that takes it up from there.
+
+        It is kept when this returns, whatever becomes of the worker afterwards. At most
+        64 KiB as JSON: what is larger belongs into a store of your own.
+
+        Raises:
+            ArgumentError: it cannot be written as JSON, or is too large.
+            LeaseLostError: another worker has the job: this run is for nothing.
+        """
+        try:
+            written = msgspec.json.encode(place)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ArgumentError(
+                f"{self.task}: checkpoint({place!r:.80}) cannot be written as JSON: "
+                f"{error}"
+            ) from error
+        if len(written) > LARGEST_CHECKPOINT:
+            raise ArgumentError(
+                f"{self.task}: checkpoint() of {len(written)} bytes, at most "
+                f"{LARGEST_CHECKPOINT} are kept: keep it in a store of your own, and "
+                "save here where it is"
+            )
+        plain = msgspec.json.decode(written)
+        self._delivery.notes.save_checkpoint(plain)
+        self._delivery.checkpoint = plain
+
+    @property
+    def last_checkpoint(self) -> Any:  # noqa: ANN401 - whatever the task has saved
+        """Return the last checkpoint in JSON's own types, of this attempt or another.
+
+        None where nothing was saved.
+        """
+        return self._delivery.checkpoint
 
     def log(self, line: str) -> None:
         """Keep a line with the job; `Job.info().log` has the last hundred."""
-        self._delivery.save_log(line[:LONGEST_LOG_LINE])
+        self._delivery.notes.save_log(line[:LONGEST_LOG_LINE])
 
     def resource(self, resource: Resource[T]) -> T:
         """Return what the resource yields, opened if nobody has asked before.

@@ -25,6 +25,8 @@ HeadwayError
 ├── ResultError               what the task returned cannot be written as JSON
 ├── ResourceError             a resource belongs to another process, or is empty
 └── EmbeddedServerError       a development server did not start or answer
+
+Interrupted                   raised into a task whose worker has to leave: it goes back
 """
 
 from __future__ import annotations
@@ -133,3 +135,13 @@ class ResourceError(HeadwayError):
 
 class EmbeddedServerError(HeadwayError):
     """Raised when a development server does not start or answer."""
+
+
+# Not an error, and no `except Exception` of a task's may keep it.
+class Interrupted(BaseException):
+    """Raised into a task whose worker leaves before the task has ended.
+
+    The task may save its place (`current_job().checkpoint`) and is to raise it again;
+    the job goes back to the front of its queue and spends no retry. An `async def` task
+    gets asyncio's own CancelledError instead.
+    """

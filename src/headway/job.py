@@ -84,6 +84,8 @@ class JobInfo:
     progress: Progress | None = None
     #: The last lines that the job said, oldest first.
     log: tuple[str, ...] = ()
+    #: Where its last attempt had come to, as the task has said it.
+    checkpoint: object = None
     worker: str | None = None
     #: The last attempt's traceback, or what a worker or engine says instead.
     error: str | None = None

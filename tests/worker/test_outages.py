@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections import Counter
+from time import monotonic
 
 import pytest
 from redis import Redis
@@ -152,3 +153,21 @@ def test_it_can_be_stopped_while_redis_is_away(app, tasks, worker, marks, server
     until(lambda: "Redis is away" in running.said, "said so")
     running.send(signal.SIGTERM)
     assert running.end(12) == 0
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["one", "threads"])
+def test_a_worker_whose_redis_is_frozen_leaves_all_the_same(
+    mode, app, tasks, worker, marks, store
+):
+    running = worker(*mode, HEADWAY_GRACE="2")
+    tasks.held.enqueue("long")
+    marks.until("begin long")
+    redis = pid_of(store)
+    os.kill(redis, signal.SIGSTOP)
+    try:
+        begin = monotonic()
+        running.send(signal.SIGTERM)
+        running.end(within=20)
+        assert monotonic() - begin < 2 + 2 + 2  # the grace, last words, and a moment
+    finally:
+        os.kill(redis, signal.SIGCONT)

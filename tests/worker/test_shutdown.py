@@ -7,6 +7,7 @@ import signal
 from time import monotonic
 
 import pytest
+from rq import Callback
 
 from tests.worker.running import until
 
@@ -63,15 +64,119 @@ def test_what_is_longer_than_the_grace_goes_back_uncounted(
     assert [marks.count(f"run {n}") for n in range(50)] == [1] * 50
 
 
-def test_a_second_signal_ends_it_now(app, tasks, worker, marks, book):
+def place_of(marks, gate):
+    """Return where the job has saved its place last."""
+    saved = [line for line in marks.all() if line.startswith(f"saved {gate} at ")]
+    return int(saved[-1].split()[-1])
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["one", "threads", "loop"])
+def test_a_job_that_is_broken_off_goes_on_from_where_it_was(
+    mode, app, tasks, worker, marks, book
+):
+    task = tasks.pages_async if "--concurrency" in mode else tasks.pages
+    running = worker(*mode, HEADWAY_GRACE="1")
+    job = task.enqueue("book")
+    marks.until("begin book at 0")
+    assert running.stop() == 0
+    assert f"job {job.id} had not ended when the worker had to leave" in running.said
+    assert book.waiting() == [job.id]
+    assert book.leased() == book.of("wip") == []
+    page = place_of(marks, "book")
+    assert page > 0
+    assert job.info().checkpoint == page
+    assert not book.field(job, "headway_crashes")
+    worker(*mode)
+    marks.until(f"begin book at {page}")
+    marks.open("book")
+    assert job.result(timeout=5) >= page
+    assert job.info().attempt == 1
+
+
+def test_a_job_that_goes_by_rqs_code_is_broken_off_as_well(
+    app, tasks, worker, marks, book, stock
+):
+    running = worker(HEADWAY_GRACE="1")
+    job = stock.enqueue(
+        "worker_tasks.pages", "book", on_failure=Callback("worker_tasks.called_back")
+    )
+    marks.until("begin book at 0")
+    assert running.stop() == 0
+    assert book.waiting() == [job.id]
+    assert place_of(marks, "book") > 0
+    assert marks.count("called back") == 0
+
+
+def test_what_is_broken_off_may_end_well(app, tasks, worker, marks):
+    running = worker(HEADWAY_GRACE="1")
+    job = tasks.hasty.enqueue("gate")
+    marks.until("begin gate")
+    assert running.stop() == 0
+    assert job.result(timeout=0) == "what there was"
+
+
+@pytest.mark.parametrize("mode", MODES[:2], ids=["one", "threads"])
+def test_a_job_that_does_not_heed_it_is_killed_and_goes_back(
+    mode, app, tasks, worker, marks, book
+):
+    running = worker(*mode, HEADWAY_GRACE="1")
+    job = tasks.deaf.enqueue("gate")
+    marks.until("begin gate")
+    begin = monotonic()
+    assert running.stop() == 0
+    assert monotonic() - begin < 1 + 2 + 1.5
+    assert marks.count("deaf gate") >= 1
+    assert book.waiting() == [job.id]
+    assert not book.field(job, "headway_crashes")
+
+
+def test_a_repeated_sigterm_does_not_shorten_the_grace(
+    app, tasks, worker, marks, book
+):
     running = worker()
     job = tasks.held.enqueue("long")
     marks.until("begin long")
-    running.send(signal.SIGTERM)
+    for _ in range(3):
+        # As Heroku does: to each process, and more than once.
+        for pid in (running.process.pid, *running.children):
+            os.kill(pid, signal.SIGTERM)
+        since = monotonic()
+        until(lambda since=since: monotonic() - since > 0.6, "some time later")
+    assert running.process.poll() is None
+    marks.open("long")
+    assert running.end() == 0
+    assert job.status == "finished"
+    assert marks.count("begin long") == 1
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["one", "threads", "loop"])
+def test_ctrl_c_pressed_again_breaks_off_at_once(
+    mode, app, tasks, worker, marks, book
+):
+    running = worker(*mode)
+    task = tasks.pages_async if "--concurrency" in mode else tasks.pages
+    job = task.enqueue("book")
+    marks.until("begin book at 0")
+    running.send(signal.SIGINT)
+    running.send(signal.SIGINT)  # a pool's child is told twice for one Ctrl-C
     until(lambda: "stopping" in running.said, "stopping")
     since = monotonic()
     until(lambda: monotonic() - since > 1.1, "no longer the same key press")
-    running.send(signal.SIGTERM)
+    assert marks.count("saved") == 0
+    assert running.process.poll() is None
+    running.send(signal.SIGINT)
     assert running.end(3) == 0
     assert book.waiting() == [job.id]
-    assert not book.field(job, "headway_crashes")
+    assert place_of(marks, "book") > 0
+
+
+def test_sigquit_dumps_all_stacks_and_goes_on(app, tasks, worker, marks):
+    running = worker("--threads", "2")
+    job = tasks.held.enqueue("long")
+    marks.until("begin long")
+    running.send(signal.SIGQUIT)
+    until(lambda: "in held" in running.said, "the stack of the job's thread")
+    assert "supervisor.py" in running.said
+    marks.open("long")
+    assert job.result(timeout=5) == "long"
+    assert running.stop() == 0

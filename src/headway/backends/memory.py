@@ -123,7 +123,7 @@ class MemoryBackend:
         waiting = (r for r in self._store.records.values() if r.info.due)
         for record in sorted(waiting, key=lambda r: r.info.due or now):
             if record.info.due and record.info.due <= now:
-                self._set(record, status=JobStatus.QUEUED, due=None, enqueued_at=now)
+                self.set(record, status=JobStatus.QUEUED, due=None, enqueued_at=now)
                 self._push(record.envelope)
 
     def _run_inline(self, job_id: str) -> None:
@@ -136,7 +136,7 @@ class MemoryBackend:
 
     def _run(self, job_id: str) -> None:
         record = self._store.records[job_id]
-        self._set(
+        self.set(
             record,
             status=JobStatus.STARTED,
             due=None,
@@ -154,13 +154,6 @@ class MemoryBackend:
         envelope = record.envelope
         task = self._context.resolve(envelope.terms.task)
         own = task.options.get("retry") if envelope.terms.retries else None
-
-        def save(progress: Progress) -> None:
-            self._set(record, progress=progress)
-
-        def save_log(line: str) -> None:
-            self._set(record, log=(*record.info.log, line)[-LOG_LINES:])
-
         return Delivery(
             job_id=envelope.id,
             task=task,
@@ -170,30 +163,30 @@ class MemoryBackend:
             attempt=record.info.attempt,
             retry=envelope.terms.retry or own,
             expires_at=envelope.terms.expires_at,
-            save_progress=save,
-            save_log=save_log,
+            notes=_Notes(self, record),
+            checkpoint=record.info.checkpoint,
         )
 
     def _keep(self, record: _Record, outcome: Outcome) -> None:
         now = self._context.clock.now()
         match outcome:
             case Succeeded(result=result):
-                self._set(record, status=JobStatus.FINISHED, result=result, error=None)
+                self.set(record, status=JobStatus.FINISHED, result=result, error=None)
             case Retried(error=error, delay=delay):
                 record.failures += 1
                 self._remember(record, error)
-                self._set(record, status=JobStatus.SCHEDULED, due=now + delay)
+                self.set(record, status=JobStatus.SCHEDULED, due=now + delay)
                 return
             case Failed(error=error):
                 self._remember(record, error)
-                self._set(record, status=JobStatus.FAILED)
+                self.set(record, status=JobStatus.FAILED)
             case _:
                 assert_never(outcome)
-        self._set(record, ended_at=now)
+        self.set(record, ended_at=now)
         self._give_unique_key_back(record)
 
     def _remember(self, record: _Record, error: BaseException) -> None:
-        self._set(
+        self.set(
             record,
             error="".join(format_exception(error)),
             errors=(*record.info.errors, error_line(error)),
@@ -206,7 +199,8 @@ class MemoryBackend:
             if held and held[0] == record.envelope.id:
                 del self._store.unique[unique.key]
 
-    def _set(self, record: _Record, **changes: object) -> None:
+    def set(self, record: _Record, **changes: object) -> None:
+        """Change what is known of a job."""
         with self._changed:
             record.info = replace(record.info, **changes)  # type: ignore[arg-type]
             self._changed.notify_all()
@@ -270,7 +264,7 @@ class MemoryBackend:
             if record.info.status.is_final:
                 return False
             self._take_from_queue(record)
-            self._set(record, status=JobStatus.CANCELED, due=None)
+            self.set(record, status=JobStatus.CANCELED, due=None)
             self._give_unique_key_back(record)
             return True
 
@@ -292,9 +286,9 @@ class MemoryBackend:
             record.failures = 0
             terms = replace(record.envelope.terms, expires_at=None)
             record.envelope = record.envelope._replace(terms=terms)
-            self._set(record, status=JobStatus.QUEUED, attempt=0)
-            self._set(record, enqueued_at=self._context.clock.now())
-            self._set(record, started_at=None, ended_at=None)
+            self.set(record, status=JobStatus.QUEUED, attempt=0)
+            self.set(record, enqueued_at=self._context.clock.now())
+            self.set(record, started_at=None, ended_at=None)
             self._push(record.envelope)
 
     def delete(self, job_id: str) -> None:
@@ -347,3 +341,24 @@ def _first_info(envelope: Envelope, status: JobStatus, now: datetime) -> JobInfo
         due=envelope.terms.due,
         timeout=envelope.terms.timeout,
     )
+
+
+class _Notes:
+    """Keeps what a running job says of itself."""
+
+    def __init__(self, engine: MemoryBackend, record: _Record) -> None:
+        self._engine = engine
+        self._record = record
+
+    def save_progress(self, progress: Progress) -> None:
+        """Save how far it has come."""
+        self._engine.set(self._record, progress=progress)
+
+    def save_log(self, line: str) -> None:
+        """Save a line of its log."""
+        lines = (*self._record.info.log, line)[-LOG_LINES:]
+        self._engine.set(self._record, log=lines)
+
+    def save_checkpoint(self, checkpoint: object) -> None:
+        """Save its place."""
+        self._engine.set(self._record, checkpoint=checkpoint)

@@ -145,21 +145,28 @@ class _JobRun:
             attempt=(self._job.number_of_retries or 0) + 1,
             retry=job_hash.retry_of(self._extras, self._task.options.get("retry")),
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
-            save_progress=self._save_progress,
-            save_log=self._save_log,
+            notes=self,
+            checkpoint=self._extras.get("checkpoint"),
             timeouts=(JobTimeoutException,),
             timeout_error=RQTaskTimeoutError,
             interrupts=(ReturnedRetry,),
             inspect=look_for_retry,
         )
 
-    def _save_progress(self, progress: Progress) -> None:
+    def save_progress(self, progress: Progress) -> None:
+        """Save how far it has come."""
         self._extras["progress"] = asdict(progress)
         self._save()
 
-    def _save_log(self, line: str) -> None:
+    def save_log(self, line: str) -> None:
+        """Save a line of its log."""
         lines = [*self._extras.get("log", []), line]
         self._extras["log"] = lines[-LOG_LINES:]
+        self._save()
+
+    def save_checkpoint(self, checkpoint: object) -> None:
+        """Save its place."""
+        self._extras["checkpoint"] = checkpoint
         self._save()
 
     def _remember(self, error: BaseException) -> None:

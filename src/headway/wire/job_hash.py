@@ -48,6 +48,8 @@ class Extras(TypedDict, total=False):
     progress: dict[str, Any]
     #: What the job said last, line by line.
     log: list[str]
+    #: Where an attempt has come to, in the task's own words.
+    checkpoint: Any
     #: One line for each attempt that failed.
     errors: list[str]
 

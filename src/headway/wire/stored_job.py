@@ -145,6 +145,7 @@ class StoredJob:
             timeout=self.timeout,
             progress=progress_in(extras),
             log=_lines(extras.get("log")),
+            checkpoint=extras.get("checkpoint"),
             worker=fields.text("worker_name") or None,
             error=None if finished else self._reason(extras),
             errors=errors_in(extras),

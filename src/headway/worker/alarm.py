@@ -1,4 +1,4 @@
-"""The timeouts of the job that the main thread runs."""
+"""What is raised into the job that the main thread runs: its time is over, or ours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import time
 from types import FrameType
 
 from rq.timeouts import JobTimeoutException
+
+from headway.errors import Interrupted
 
 #: More than a timer of the system is sure to take, in seconds.
 LONGEST = 1e9
@@ -26,6 +28,7 @@ class Alarm:
         self._seconds, self._until = 0.0, 0.0
         #: The monotonic second at which the timer rings.
         self._rings = 0.0
+        self._job_runs = False
 
     def install(self) -> None:
         """Take the signal; RQ's own timeouts give it away, and its timer as well."""
@@ -38,6 +41,7 @@ class Alarm:
 
     def begin(self, seconds: float) -> None:
         """Allow the job that begins now that many seconds; none or less for ever."""
+        self._job_runs = True
         if seconds <= 0:
             return
         now = time.monotonic()
@@ -47,7 +51,18 @@ class Alarm:
 
     def end(self) -> None:
         """Say that it is over."""
+        self._job_runs = False
         self._until = 0.0
+
+    def interrupt(self) -> None:
+        """Break off the job that runs, if one does.
+
+        Raises:
+            Interrupted: into the job, since a signal's handler calls this.
+        """
+        if self._job_runs:
+            self._job_runs, self._until = False, 0.0
+            raise Interrupted("the worker has to leave, and gives this job back")
 
     def _set(self, now: float) -> None:
         left = min(max(SHORTEST, self._until - now), LONGEST)

@@ -228,6 +228,8 @@ class Child:
 
     def _asked_to_leave(self, _number: int, _frame: FrameType | None) -> None:
         self._slot.ask_to_stop()
+        if self._slot.interrupt_asked:
+            self._alarm.interrupt()
         if self._jobs.is_waiting:
             raise _LeaveError
 

@@ -91,6 +91,17 @@ class Crew:
             member.slot.ask_to_stop()
             member.kill(signal.SIGTERM)
 
+    def interrupt(self) -> None:
+        """Break off what still runs; a job may save its place, and goes back."""
+        for member in self.members:
+            member.slot.ask_to_interrupt()
+            member.kill(signal.SIGTERM)
+
+    def tell_stacks(self) -> None:
+        """Have all children write down where they are."""
+        for member in self.members:
+            member.kill(signal.SIGQUIT)
+
     def kill(self) -> None:
         """End what still runs; its jobs go back to their queues, uncounted."""
         self.is_killed = True

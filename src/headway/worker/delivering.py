@@ -20,7 +20,7 @@ from headway.backends.rq_delivery import (
     look_for_retry,
 )
 from headway.delivery import Delivery
-from headway.errors import UnreadableJobError
+from headway.errors import Interrupted, UnreadableJobError
 from headway.lease import Lease
 from headway.retry import Retry
 from headway.task import DefinedTask
@@ -56,9 +56,10 @@ class Deliver:
             payload.check(self._signer, lease.job_id, raw, lease.meta)
         call = payload.read(lease.job_id, raw)
         task = self._task(call.name)
-        retry, expires_at = task.options.get("retry"), None
+        retry, expires_at, extras = task.options.get("retry"), None, job_hash.Extras()
         if lease.meta:
-            retry, expires_at = _extras(lease, retry)
+            extras = job_hash.extras_of(job_hash.json_object(lease.meta))
+            retry, expires_at = _rule_and_time(lease, extras, retry)
         return Delivery(
             job_id=lease.job_id,
             task=task,
@@ -68,11 +69,11 @@ class Deliver:
             attempt=_whole(lease, "number_of_retries", lease.retried) + 1,
             retry=retry,
             expires_at=expires_at,
-            save_progress=notes.save_progress,
-            save_log=notes.save_log,
+            notes=notes,
+            checkpoint=extras.get("checkpoint"),
             timeouts=(JobTimeoutException,),
             timeout_error=RQTaskTimeoutError,
-            interrupts=(ReturnedRetry,),
+            interrupts=(ReturnedRetry, Interrupted),
             inspect=look_for_retry,
         )
 
@@ -128,8 +129,9 @@ def time_of_callbacks(lease: Lease) -> int:
     return seconds
 
 
-def _extras(lease: Lease, retry: Retry | None) -> tuple[Retry | None, datetime | None]:
-    extras = job_hash.extras_of(job_hash.json_object(lease.meta))
+def _rule_and_time(
+    lease: Lease, extras: job_hash.Extras, retry: Retry | None
+) -> tuple[Retry | None, datetime | None]:
     try:
         retry = job_hash.retry_of(extras, retry)
         expires_at = extras.get("expires_at")

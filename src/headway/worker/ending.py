@@ -14,7 +14,7 @@ from rq.utils import now
 
 from headway.attempt import error_line
 from headway.backends.rq_delivery import ERRORS_KEPT, rq_retry
-from headway.errors import LeaseLostError
+from headway.errors import Interrupted, LeaseLostError
 from headway.lease import Holder, Lease
 from headway.wire import job_hash
 from headway.wire.fence import FencedPipeline, FencedRedis
@@ -76,7 +76,7 @@ class RQWorker(rq.Worker):
         ],
     ) -> None:
         # Neither is a failure of the job: no callback may hear of one.
-        if isinstance(exc_info[1], LeaseLostError | Stopped):
+        if isinstance(exc_info[1], LeaseLostError | Stopped | Interrupted):
             raise exc_info[1]
         super()._finalize_failure(job, queue, execution, exc_info)
 

@@ -74,7 +74,10 @@ class EventLoop:
                 delivery, error, timedelta(seconds=elapsed)
             )
         except asyncio.CancelledError:
-            running.stopped = True
+            if self._lane.slot.interrupt_asked:
+                self._lane.give_up(running)
+            else:
+                running.stopped = True
         except (KeyboardInterrupt, GeneratorExit) as error:  # would end the loop
             running.outcome = Failed(error=error)
 

@@ -9,6 +9,7 @@ whatever else becomes of a job is written by RQ's own code, at once.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
@@ -25,7 +26,7 @@ from headway.backends.rq_delivery import (
 )
 from headway.clock import Clock
 from headway.delivery import Delivery
-from headway.errors import HeadwayError, UnreadableJobError
+from headway.errors import HeadwayError, Interrupted, UnreadableJobError
 from headway.lease import Holder, Lease
 from headway.outcome import Failed, Outcome, Retried, Succeeded
 from headway.wire import job_hash
@@ -41,6 +42,8 @@ from headway.worker.trusted_job import UnreadJob
 
 if TYPE_CHECKING:
     from redis import Redis
+
+log = logging.getLogger("headway.worker")
 
 #: A job that has run for longer may have been shown in RQ's registries meanwhile.
 SHOWN_AFTER = 0.2
@@ -110,15 +113,26 @@ class Execute:
         if told == Told.CANCELLED:
             self.stop(lease, began)
             succeeded = False
-        elif self.goes_by_rq(lease):
-            succeeded = self.perform_by_rq(lease)
-            self._alarm.install()  # RQ's own timeouts leave their own handler
         else:
-            outcome = self._outcome(lease, index)
-            succeeded = self._conclude(lease, outcome, began)
+            try:
+                succeeded = self._ran(lease, index, began)
+            except Interrupted:
+                self.tell_interrupted(lease)
+                self._slot.drop(index)
+                return True  # the supervisor gives it back, when this child has left
         self._supply.forget(lease)
         self._slot.finish(index, failed=not succeeded)
         return True
+
+    def _ran(self, lease: Lease, index: int, began: float) -> bool:
+        if not self.goes_by_rq(lease):
+            return self._conclude(lease, self._outcome(lease, index), began)
+        self._alarm.begin(0)  # RQ sees to its timeouts itself
+        try:
+            return self.perform_by_rq(lease)
+        finally:
+            self._alarm.end()
+            self._alarm.install()  # RQ's own timeouts leave their own handler
 
     def _outcome(self, lease: Lease, index: int) -> Ending:
         notes = self.notes(lease)
@@ -250,6 +264,14 @@ class Execute:
         """Write a success that others wait for."""
         result = json.loads(noted.value) if noted.value else None
         self._by_rq.succeed(noted.lease, result, noted.began)
+
+    def tell_interrupted(self, lease: Lease) -> None:
+        """Say that a job was broken off since the worker has to leave."""
+        log.warning(
+            "job %s had not ended when the worker had to leave: it was broken off, and "
+            "goes back to the front of its queue",
+            lease.job_id,
+        )
 
     def _look_for_poison(self, error: BaseException) -> None:
         if self._has_device and cuda.is_poisoned(error):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from headway.clock import Clock
-from headway.errors import HeadwayError
+from headway.errors import HeadwayError, Interrupted
 from headway.lease import Lease
 from headway.outcome import Failed, Succeeded
 from headway.worker.delivering import timeout_of
@@ -20,7 +20,7 @@ from headway.worker.event_loop import EventLoop
 from headway.worker.execute import Execute
 from headway.worker.running import Ended, Lane, Running
 from headway.worker.slot import CAPACITY, Slot, State, Told
-from headway.worker.supply import Supply
+from headway.worker.supply import StoreAwayError, Supply
 from headway.worker.threads import Threads, timeout_of_thread
 from headway.worker.wakeup import Wakeup
 
@@ -93,7 +93,7 @@ class ManyAtOnce:
         self._execute.look_at_the_clock()
         room = min(self._room(), wanted, len(self._free))
         if room <= 0 or (self._wakeup.is_listening and self.empty):
-            self._supply.flush()
+            self._flush()
         else:
             leases = self._supply.take(room)
             self.empty = not leases
@@ -111,7 +111,15 @@ class ManyAtOnce:
         self._supply.release([running.lease for running in waiting])
         for running in waiting:
             self._leave(running)
-        self._supply.flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            self._supply.flush()
+        except StoreAwayError:
+            if self.is_idle:
+                raise
+            # The worker leaves, and what runs may end: the slot keeps what is noted.
 
     # Reserving
 
@@ -171,7 +179,8 @@ class ManyAtOnce:
             raise running.error
         if running.revoked:
             self._slot.drop(running.index)
-            self._supply.release([running.lease])
+            if not running.was_broken_off:
+                self._supply.release([running.lease])
         else:
             self._conclude(running)
         self._supply.forget(running.lease)
@@ -204,6 +213,9 @@ class ManyAtOnce:
             if word == Told.CANCELLED:
                 running.told_at = now
                 self._break_off(running, Stopped)
+            elif self._slot.interrupt_asked:
+                running.told_at = now
+                self._break_off(running, Interrupted)
             elif running.thread and not running.by_rq:
                 seconds = running.seconds
                 if 0 < seconds < now - running.began_monotonic:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from headway.clock import Clock
+from headway.errors import LeaseLostError
 from headway.job import LOG_LINES, Progress
 from headway.lease import Holder, Lease
 from headway.wire import job_hash, keys
@@ -58,6 +59,26 @@ class Notes:
             self._lines.append(line)
         self._soon()
 
+    def save_checkpoint(self, checkpoint: object) -> None:
+        """Save the job's place, now.
+
+        Raises:
+            LeaseLostError: another worker has the job now.
+        """
+        with self._saving:
+            try:
+                kept = self._write({"checkpoint": checkpoint}, [])
+            except RedisError as error:  # it goes on: all that is lost is a short cut
+                log.warning(
+                    "job %s: a checkpoint is lost: %s", self._lease.job_id, error
+                )
+                return
+        if not kept:
+            raise LeaseLostError(
+                f"job {self._lease.job_id}: its lease was lost, so this run is for "
+                "nothing: another worker has the job now, or it was deleted"
+            )
+
     def close(self) -> None:
         """Save what is not saved; nothing is said after that."""
         if self._later is not None:
@@ -87,15 +108,16 @@ class Notes:
             except RedisError as error:  # no reason for the job to fail
                 log.warning("job %s: a note is lost: %s", self._lease.job_id, error)
 
-    def _write(self, unsaved: dict[str, Any], lines: list[str]) -> None:
+    def _write(self, unsaved: dict[str, Any], lines: list[str]) -> bool:
         job_key = keys.job(self._lease.job_id)
         meta = job_hash.json_object(self._client.hget(job_key, "meta"))
         extras: dict[str, Any] = {**job_hash.extras_of(meta), **unsaved}
         if lines:
             extras["log"] = [*extras.get("log", []), *lines][-LOG_LINES:]
         meta["headway"] = extras
-        NOTE(
+        kept = NOTE(
             self._client,
             [keys.lease(self._holder.child), job_key],
             [self._lease.job_id, self._lease.ordinal, json.dumps(meta)],
         )
+        return bool(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import logging
 import os
 import random
@@ -29,6 +30,8 @@ def begin(start: Start, address: Address, slot: Slot, parent: int) -> int:
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's
+    # In C: it tells where a child is that holds the interpreter's lock, too.
+    faulthandler.register(signal.SIGQUIT, all_threads=True)
     random.seed()
     return Child(start, address.connect(), slot, parent).run()
 

@@ -33,6 +33,7 @@ class Running:
     succeeded: bool = False
     revoked: bool = False
     stopped: bool = False
+    was_broken_off: bool = False
     #: What it was prevented by from being ended as it should.
     error: BaseException | None = None
     #: How long it may run; none or less for ever.
@@ -99,6 +100,11 @@ class Lane:
             return await self.execute.attempted_async(running.lease, delivery)
         finally:
             self.slot.task_is_over(running.index)
+
+    def give_up(self, running: Running) -> None:
+        """Leave a job that was broken off to the supervisor, which gives it back."""
+        self.execute.tell_interrupted(running.lease)
+        running.revoked = running.was_broken_off = True
 
     def settle(self, running: Running) -> None:
         """Write an outcome that only RQ's own code can, in whichever thread this is."""

@@ -10,11 +10,10 @@ from typing import Any, Self
 
 
 class Signals:
-    """Remembers SIGTERM and SIGINT, and ends a wait at any signal."""
+    """Remembers what it is told, and ends a wait at any signal."""
 
     def __init__(self) -> None:
-        #: The signal that asks to stop, until somebody has heeded it.
-        self.asked: int | None = None
+        self._told: list[int] = []
         self._ears, self._mouth = socket.socketpair()
         self._ears.setblocking(False)  # noqa: FBT003 - the standard library's own
         self._mouth.setblocking(False)  # noqa: FBT003 - the standard library's own
@@ -24,19 +23,19 @@ class Signals:
         self._wakeup = signal.set_wakeup_fd(
             self._mouth.fileno(), warn_on_full_buffer=False
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._ask)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            self._before[number] = signal.signal(number, self._tell)
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _heard)
         return self
 
-    def heeded(self) -> signal.Signals | None:
-        """Return the signal that asked to stop since the last look."""
-        number, self.asked = self.asked, None
-        return None if number is None else signal.Signals(number)
+    def heeded(self) -> list[signal.Signals]:
+        """Return what was told since the last look: each signal once, in order."""
+        told, self._told = self._told, []
+        return [signal.Signals(number) for number in dict.fromkeys(told)]
 
-    def _ask(self, number: int, _frame: FrameType | None) -> None:
+    def _tell(self, number: int, _frame: FrameType | None) -> None:
         # Nothing more: this interrupts the supervisor wherever it is.
-        self.asked = number
+        self._told.append(number)
 
     def wait(self, seconds: float) -> None:
         """Return after the seconds, or as soon as a signal came."""

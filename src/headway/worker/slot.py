@@ -19,7 +19,7 @@ from typing import NamedTuple
 CAPACITY = 1024
 JOURNAL = 1 << 20
 
-_STATE, _STOP, _SINCE, _DONE, _RAISED = 0, 1, 8, 16, 24
+_STATE, _STOP, _INTERRUPT, _SINCE, _DONE, _RAISED = 0, 1, 2, 8, 16, 24
 #: Of the acknowledgements: their bytes in the upper half, their number in the lower.
 _NOTED, _SETTLED, _COUNT = 32, 40, 44
 _ENTRY = struct.Struct("<QddBBxxxxxx")
@@ -148,6 +148,10 @@ class Slot:
         """Ask the child to leave after the job that it runs."""
         self._map[_STOP] = True
 
+    def ask_to_interrupt(self) -> None:
+        """Ask the child to break off what it runs, and to give it back."""
+        self._map[_INTERRUPT] = True
+
     def revoke(self, place: int) -> bool:
         """Take a job back; tell whether the child had not begun it.
 
@@ -192,6 +196,11 @@ class Slot:
     def stop_asked(self) -> bool:
         """Tell whether the child has been asked to leave."""
         return bool(self._map[_STOP])
+
+    @property
+    def interrupt_asked(self) -> bool:
+        """Tell whether what runs is to be broken off."""
+        return bool(self._map[_INTERRUPT])
 
     @property
     def done(self) -> int:

@@ -8,7 +8,9 @@ second; whatever needs the store is skipped while the store is away, and made up
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import signal
 from datetime import timedelta
 
 from headway.worker.commands import Orders
@@ -25,6 +27,9 @@ log = logging.getLogger("headway.worker")
 TICK = 0.05
 #: A second signal sooner than this is the same Ctrl-C, seen twice (rq does likewise).
 SAME_SIGNAL = 1.0
+#: What a job has that is broken off, to save its place, in seconds. With the grace it
+#: is less than what platforms give until they kill: 30 s on Heroku and Kubernetes.
+LAST_WORDS = 2.0
 
 
 class Supervisor:
@@ -47,6 +52,7 @@ class Supervisor:
         self._grace = grace.total_seconds()
         self._signals = Signals()
         self._stop_since: float | None = None
+        self._interrupted_at: float | None = None
 
     def run(self) -> bool:
         """Work until told to stop, or done; tell whether any job was run.
@@ -76,15 +82,12 @@ class Supervisor:
         log.info("Listening on %s; children: %d", names, children)
 
     def stop(self) -> None:
-        """Let running jobs end within the grace; end them now when it is repeated."""
-        now = self._office.now
+        """Let running jobs end within the grace; that is told no second time."""
         if self._stop_since is None:
             log.info("stopping: running jobs have %g s to end", self._grace)
-            self._stop_since = now
+            self._stop_since = self._office.now
             self._crew.leave()
             self._upkeep.announce_stop()
-        elif now - self._stop_since > SAME_SIGNAL:
-            self._crew.kill()
 
     def _round(self) -> None:
         self._heed_signals()
@@ -102,18 +105,35 @@ class Supervisor:
         self._look_at_the_time()
 
     def _heed_signals(self) -> None:
-        if (asked := self._signals.heeded()) is not None:
+        for asked in self._signals.heeded():
+            if asked == signal.SIGQUIT:
+                faulthandler.dump_traceback(all_threads=True)
+                self._crew.tell_stacks()
+                continue
             log.info("received %s", asked.name)
+            # A platform may say SIGTERM many times; a person who presses Ctrl-C again
+            # does not want to wait.
+            if asked == signal.SIGINT and self._is_repeated:
+                self._grace = 0.0
             self.stop()
+
+    @property
+    def _is_repeated(self) -> bool:
+        now, since = self._office.now, self._stop_since
+        return since is not None and now - since > SAME_SIGNAL
 
     def _look_at_the_time(self) -> None:
         now = self._office.now
-        if self._stop_since is not None:
-            if now - self._stop_since > self._grace:
+        if self._stop_since is None:
+            if self._is_idle_for_long(now):
+                log.info("idle for as long as it may be")
+                self.stop()
+        elif self._interrupted_at is not None:
+            if now - self._interrupted_at > LAST_WORDS:
                 self._crew.kill()
-        elif self._is_idle_for_long(now):
-            log.info("idle for as long as it may be")
-            self.stop()
+        elif now - self._stop_since >= self._grace:
+            self._interrupted_at = now
+            self._crew.interrupt()
 
     def _is_idle_for_long(self, now: float) -> bool:
         limit = self._office.plan.limits.idle

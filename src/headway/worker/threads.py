@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 
 from rq.timeouts import JobTimeoutException
 
+from headway.errors import Interrupted
 from headway.outcome import Failed
 from headway.worker.ending import Stopped
 from headway.worker.running import Lane, Running
@@ -79,8 +80,8 @@ class Threads:
                 self._run_here(running)
             finally:
                 _close(running)
-        except (JobTimeoutException, Stopped):  # as the job was over already
-            _close(running)
+        except (JobTimeoutException, Stopped, Interrupted):
+            _close(running)  # the job was over already
 
     def _run_here(self, running: Running) -> None:
         if not self._lane.begin(running):
@@ -93,6 +94,8 @@ class Threads:
                 running.outcome = self._lane.attempted(running, running.delivery)
         except Stopped:
             running.stopped = True
+        except Interrupted:
+            self._lane.give_up(running)
         except BaseException as error:  # noqa: BLE001 - a lane outlives any job
             running.outcome = Failed(error=error)
 

@@ -17,7 +17,7 @@ from typing import Annotated
 
 from worker_app import app
 
-from headway import Retry, current_job, fixed, injected
+from headway import Interrupted, Retry, current_job, fixed, injected
 
 task = app.task
 FOLDER = Path(os.environ["WORKER_FOLDER"])
@@ -236,3 +236,68 @@ def hook_of_one() -> None:
 def held_then_fail(gate: str) -> None:
     held.function(gate)
     raise ValueError(gate)
+
+
+# What a job does that is broken off
+
+
+@task
+def pages(gate: str) -> int:
+    """Count on from where an earlier attempt was broken off, until the gate opens."""
+    job = current_job()
+    assert job is not None
+    page = job.last_checkpoint or 0
+    mark(f"begin {gate} at {page}")
+    try:
+        while not is_open(gate):
+            time.sleep(0.005)
+            page += 1
+    except Interrupted:
+        job.checkpoint(page)
+        mark(f"saved {gate} at {page}")
+        raise
+    return page
+
+
+@task
+async def pages_async(gate: str) -> int:
+    job = current_job()
+    assert job is not None
+    page = job.last_checkpoint or 0
+    mark(f"begin {gate} at {page}")
+    try:
+        while not is_open(gate):  # noqa: ASYNC110 - a gate is a file
+            await asyncio.sleep(0.005)
+            page += 1
+    except asyncio.CancelledError:
+        job.checkpoint(page)
+        mark(f"saved {gate} at {page}")
+        raise
+    return page
+
+
+@task
+def deaf(gate: str) -> None:
+    """Go on whatever is raised."""
+    mark(f"begin {gate}")
+    while not is_open(gate):
+        try:
+            time.sleep(0.01)
+        except BaseException:  # noqa: BLE001 - the mistake under test
+            mark(f"deaf {gate}")
+
+
+@task
+def hasty(gate: str) -> str:
+    """End well when it is broken off."""
+    mark(f"begin {gate}")
+    try:
+        held.function(gate)
+    except Interrupted:
+        return "what there was"
+    return "all"
+
+
+@task
+def called_back(*_about: object) -> None:
+    mark("called back")
