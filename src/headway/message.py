@@ -65,6 +65,8 @@ class Terms:
     result_ttl: timedelta | None = None
     failure_ttl: timedelta | None = None
     at_front: bool = False
+    #: Whom to ask when its worker has died: "fail", "ask" the task; "" is nobody.
+    on_orphan: Literal["", "fail", "ask"] = ""
     #: Of this one job's call.
     signature: str = ""
     #: What others want to travel with this one job.
@@ -112,7 +114,14 @@ def settle(
         retries=not message.retry_refused,
         unique=_unique(options.get("unique"), message, wait=(due or now) - now),
         at_front=options.get("at_front", False),
+        on_orphan=_on_orphan(options.get("on_orphan", "requeue")),
     )
+
+
+def _on_orphan(said: object) -> Literal["", "fail", "ask"]:
+    if callable(said):
+        return "ask"
+    return "fail" if said == "fail" else ""
 
 
 def seal(message: Message[Any], terms: Terms, new_id: str) -> Envelope:

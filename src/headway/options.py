@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 from headway.errors import ConfigurationError, UnknownQueueError
+from headway.job import JobInfo
 from headway.retry import Retry
 
 #: What RQ accepts as a job id; the other engines accept it, too.
@@ -42,6 +43,9 @@ class Unique:
                 )
 
 
+Fate = Literal["requeue", "fail"]
+
+
 class Options(TypedDict, total=False):
     """What can be said of a task, and again of one call with `using`."""
 
@@ -68,6 +72,10 @@ class Options(TypedDict, total=False):
     at_front: bool
     #: A line for people; the call itself where nothing is given.
     description: str
+    #: What becomes of a job whose worker died as it ran: "requeue" (at most three
+    #: times), "fail" for a task that must not run twice, or a function that decides by
+    #: what is known of the job. A function is the task's own: it does not travel.
+    on_orphan: Fate | Callable[[JobInfo], Fate]
 
 
 def check_options(owner: str, options: Options, queues: Collection[str]) -> Options:
@@ -155,4 +163,8 @@ _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "at_front": ("True or False", lambda v: isinstance(v, bool)),
     "description": ("a text", lambda v: isinstance(v, str)),
+    "on_orphan": (
+        "'requeue', 'fail', or a function of the JobInfo that returns one of these",
+        lambda v: callable(v) or v in ("requeue", "fail"),
+    ),
 }

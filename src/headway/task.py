@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
 
 from headway.codec import Signature
+from headway.errors import ConfigurationError
 from headway.job import Job
 from headway.message import Message
 from headway.options import Options
@@ -104,6 +105,12 @@ class DefinedTask(Generic[P, R]):
             ConfigurationError: an option is unknown or its value cannot be used.
         """
         merged: Options = {**self._kept(options), **options}
+        if callable(options.get("on_orphan")):
+            raise ConfigurationError(
+                f"{self.name}.using(on_orphan={options.get('on_orphan')!r}): a function "
+                "does not travel with a call; give it to the task, as "
+                "@app.task(on_orphan=...), or say 'requeue' or 'fail' here"
+            )
         return type(self)(
             self.function,
             name=self.name,

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from headway.errors import ConfigurationError
 from tests.worker.running import until
 
 
@@ -122,3 +123,36 @@ def test_a_waiting_child_of_a_parent_behind_a_long_job_is_not_kept_waiting(
     marks.until("begin long")
     marks.until("run child", within=3)
     marks.open("long")
+
+
+def test_a_task_that_must_not_run_twice_is_failed_by_the_first_crash(
+    app, tasks, burst, marks, book
+):
+    job = tasks.once.enqueue("once")
+    mild = tasks.once.using(on_orphan="requeue").enqueue("twice")
+    strict = tasks.kill.using(on_orphan="fail").enqueue("strict")
+    burst()
+    assert [marks.count(f"run {word}") for word in ("once", "strict")] == [1, 1]
+    for each in (job, strict):
+        assert each.status == "failed"
+        assert "ended, and it may not run again" in (each.info().error or "")
+        assert "killed by signal 9" in (each.info().error or "")
+    assert mild.result() == "twice"
+    assert book.leased() == book.of("wip") == []
+
+
+def test_a_task_decides_what_becomes_of_its_orphans(app, tasks, burst, marks, book):
+    jobs = [tasks.decided.enqueue(word) for word in ("once", "again", "raises")]
+    said = burst()
+    assert [job.status for job in jobs] == ["failed", "finished", "finished"]
+    assert [marks.count(f"run {w}") for w in ("once", "again", "raises")] == [1, 2, 2]
+    assert marks.count("asked of once: 1") == 1
+    assert f"on_orphan of job {jobs[2].id} cannot be asked: it goes back" in said
+    assert book.leased() == book.of("wip") == []
+
+
+def test_a_function_that_decides_does_not_travel(tasks):
+    with pytest.raises(ConfigurationError, match="give it to the task"):
+        tasks.short.using(on_orphan=lambda _job: "fail")
+    with pytest.raises(ConfigurationError, match="'requeue', 'fail', or a function"):
+        tasks.short.using(on_orphan="drop")

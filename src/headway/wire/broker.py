@@ -128,7 +128,7 @@ class RedisChildBroker:
             ConnectionError: the answer was lost; it may be asked again.
         """
         if jobs:
-            self._line.ask(release_call(self._holder.child, jobs), 1)
+            self._line.ask(release_call(self._holder, jobs), 1)
 
     def resume(self) -> dict[str, int]:
         """Give up what was asked before; return the ordinals of what is held, by id.
@@ -185,9 +185,20 @@ class RedisChildBroker:
         return names
 
 
-def release_call(child: str, jobs: Sequence[tuple[str, int]]) -> bytes:
-    """Return the command that gives jobs back."""
-    head = (1, keys.lease(child), keys.JOB_PREFIX, keys.QUEUE_PREFIX, keys.WAKE_PREFIX)
+def release_call(holder: Holder, jobs: Sequence[tuple[str, int]]) -> bytes:
+    """Return the command that gives jobs back, by id and ordinal."""
+    head = (
+        2,
+        keys.lease(holder.child),
+        keys.worker_executions(holder.worker),
+        keys.JOB_PREFIX,
+        keys.QUEUE_PREFIX,
+        keys.WAKE_PREFIX,
+        keys.STARTED_PREFIX,
+        keys.EXECUTION_PREFIX,
+        keys.EXECUTIONS_PREFIX,
+        holder.execution_prefix,
+    )
     each = [item for job in jobs for item in job]
     return call(RELEASE, len(head) + len(each), pack(*head, *each))
 

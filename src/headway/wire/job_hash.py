@@ -86,6 +86,8 @@ def optional(terms: Terms) -> dict[str, str | int]:
         fields["result_ttl"] = whole_seconds(terms.result_ttl)
     if terms.failure_ttl is not None:
         fields["failure_ttl"] = whole_seconds(terms.failure_ttl)
+    if terms.on_orphan:
+        fields["headway_on_orphan"] = terms.on_orphan
     return fields
 
 

@@ -65,7 +65,7 @@ class RedisSupervisorBroker:
         jobs = [(held[n][0], n) for n in ordinals if n in held]
         if not jobs:
             return []
-        released = self._line.ask(release_call(holder.child, jobs), 1)[0]
+        released = self._line.ask(release_call(holder, jobs), 1)[0]
         return [text(job_id) for job_id in released]
 
     def held(self, holder: Holder) -> dict[int, tuple[str, str]]:
@@ -174,6 +174,7 @@ class RedisSupervisorBroker:
             keys.QUARANTINE,
             keys.recovered(holder.child),
             keys.resumed(holder.child),
+            keys.worker_executions(holder.worker),
         ]
         return [
             Recovered(

@@ -9,12 +9,14 @@ old lease.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from headway.app import App
 from headway.errors import (
+    ConfigurationError,
     HeadwayError,
     JobCrashedError,
     JobKilledError,
@@ -23,16 +25,21 @@ from headway.errors import (
 from headway.lease import Holder, Lease, Leased
 from headway.outcome import Failed, Retried
 from headway.wire import keys
-from headway.wire.reading import text
+from headway.wire.broker import RELEASE, release_call
+from headway.wire.line import Line
+from headway.wire.reading import Fields, text
+from headway.wire.stored_job import StoredJob
 from headway.worker.by_rq import RQCode
 from headway.worker.delivering import Deliver
 from headway.worker.notes import Notes
-from headway.worker.plan import Plan
+from headway.worker.plan import CRASH_LIMIT, Plan
 from headway.worker.trusted_job import TrustedJob
 
 if TYPE_CHECKING:
     from redis import Redis
 
+
+log = logging.getLogger("headway.worker")
 
 Why = Literal["timeout", "stopped", "killed", "succeeded", "crashed"]
 
@@ -79,6 +86,8 @@ def settle(
             by_rq.succeed(lease, result, aftermath.began)
         case "stopped":
             by_rq.stop(lease, aftermath.began)
+        case "crashed" if _may_run_again(lease, fields, app):
+            _give_back(aftermath.leased, client)
         case "crashed":
             by_rq.fail(lease, _crashed(fields), aftermath.began)
         case "timeout" | "killed":
@@ -87,11 +96,47 @@ def settle(
         client.zrem(keys.LEASES, aftermath.holder.child)
 
 
+def _may_run_again(lease: Lease, fields: dict[bytes, bytes], app: App) -> bool:
+    """Tell what the task says of it, where it has not cost too many workers."""
+    said = text(fields.get(b"headway_on_orphan"))
+    if int(text(fields.get(b"headway_crashes")) or 0) >= CRASH_LIMIT or said == "fail":
+        return False
+    try:
+        return _fate(lease, fields, app) != "fail"
+    except Exception:  # its author decides; without a word it is as for any other
+        log.exception("on_orphan of job %s cannot be asked: it goes back", lease.job_id)
+        return True
+
+
+def _fate(lease: Lease, fields: dict[bytes, bytes], app: App) -> object:
+    stored = StoredJob(id=lease.job_id, fields=Fields.of(fields), outcome=Fields({}))
+    info = stored.info()
+    decide = app.registry.resolve(info.task).options.get("on_orphan")
+    if not callable(decide):  # another version of the code
+        return decide
+    fate = decide(info)
+    if fate not in ("requeue", "fail"):
+        raise ConfigurationError(
+            f"{info.task}: on_orphan returned {fate!r}, expected 'requeue' or 'fail'"
+        )
+    return fate
+
+
+def _give_back(leased: Leased, client: Redis) -> None:
+    line = Line(client, (RELEASE,))
+    try:
+        line.ask(release_call(leased.holder, [(leased.job_id, leased.ordinal)]), 1)
+    finally:
+        line.close()
+
+
 def _crashed(fields: dict[bytes, bytes]) -> JobCrashedError:
     story = text(fields.get(b"headway_story")).splitlines()
     times = text(fields.get(b"headway_crashes"))
     # Its last line is what lists and messages show of it.
     last = f"the worker that ran it ended {times} times, the last time: {story[-1]}"
+    if times == "1":
+        last = f"the worker that ran it ended, and it may not run again: {story[-1]}"
     return JobCrashedError("\n".join(["no worker is given it again:", *story, last]))
 
 

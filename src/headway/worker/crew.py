@@ -157,8 +157,10 @@ class Crew:
         # At a later start it is a deploy that is under way, or a disk that is full.
         unfit = status == UNFIT and member.lives == 1 and not self.done
         self.is_unfit = self.is_unfit or unfit
-        # A signal that the child alone got is no reason to do without it.
+        # A signal that the child alone got is no reason to do without it, nor are empty
+        # queues while a job may still be given back to one.
         done = expected and status == DONE and not member.slot.stop_asked
+        done = done and self._finishers.is_idle
         member.retired = unfit or done or self.is_leaving
         self._put_off(member)
 

@@ -8,6 +8,7 @@
 -- KEYS[3]   list: ids whose key holds no job
 -- KEYS[4]   string: there for a while after this, so that one who lives on hears of it
 -- KEYS[5]   string: the least ordinal that the child has not given up
+-- KEYS[6]   set: `job:execution` of what its worker runs
 -- ARGV[1]   the child
 -- ARGV[2]   "dead": we know; "late": only if its lease has run out
 -- ARGV[3]   how many workers a job may end
@@ -54,6 +55,7 @@ local function drop_execution(job)
   call('DEL', ARGV[11] .. both)
   pcall('ZREM', ARGV[10] .. job.queue, both)
   pcall('ZREM', ARGV[12] .. job.id, execution)
+  call('SREM', KEYS[6], both)
 end
 
 -- Count a crash and write down how it was; return how many there have been.

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from worker_app import app
 
-from headway import Interrupted, Retry, current_job, fixed, injected
+from headway import Interrupted, JobInfo, Retry, current_job, fixed, injected
 
 task = app.task
 FOLDER = Path(os.environ["WORKER_FOLDER"])
@@ -301,3 +301,23 @@ def hasty(gate: str) -> str:
 @task
 def called_back(*_about: object) -> None:
     mark("called back")
+
+
+# What says itself what becomes of it when its worker has died
+
+
+def fate_by_word(job: JobInfo) -> Literal["requeue", "fail"]:
+    mark(f"asked of {job.args[0]}: {len(job.crashes)}")
+    if job.args[0] == "raises":
+        raise OSError("the database is down")
+    return "fail" if job.args[0] == "once" else "requeue"
+
+
+@task(on_orphan="fail")
+def once(word: str) -> str:
+    return kill.function(word)
+
+
+@task(on_orphan=fate_by_word)
+def decided(word: str) -> str:
+    return kill.function(word)
