@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -11,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from headway import commits
 from headway.errors import ArgumentError, TaskTimeoutError
 from headway.job import LONGEST_LOG_LINE, Progress
 from headway.resource import Resource, Resources
@@ -45,6 +47,14 @@ class SavesNotes(Protocol):
         """
         ...
 
+    def incarnation(self) -> str:
+        """Return what tells the job from others that have had its id.
+
+        Raises:
+            LeaseLostError: another worker has the job now.
+        """
+        ...
+
 
 # Not frozen: one is made for every job, and freezing doubles what that costs.
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +71,8 @@ class Delivery:
     retry: Retry | None
     expires_at: datetime | None
     notes: SavesNotes
+    #: How often the job was given to a worker, this time included.
+    fence: int = 1
     #: What an earlier attempt has saved of its place, in JSON's own types.
     checkpoint: object = None
     #: What the engine raises into a task that runs too long.
@@ -159,6 +171,47 @@ class RunningJob:
     def log(self, line: str) -> None:
         """Keep a line with the job; `Job.info().log` has the last hundred."""
         self._delivery.notes.save_log(line[:LONGEST_LOG_LINE])
+
+    @property
+    def fence(self) -> int:
+        """Return a number that is greater each time that the job is given to a worker.
+
+        A store that refuses a smaller one than it has seen is safe from a run that was
+        taken for dead.
+        """
+        return self._delivery.fence
+
+    def commit(self, connection: object) -> bool:
+        """Have this run's writes be kept once; call it first in their transaction.
+
+        Tells whether they are this run's to make: False when another run of the job has
+        committed, and there is nothing left to do. A row of the table `headway_commits`
+        says so; the table is made where it is missing. While another run's transaction
+        is under way, this waits for its end.
+
+        Takes an open connection of psycopg, sqlite3, Django or SQLAlchemy, or a session
+        of the latter.
+
+        Raises:
+            LeaseLostError: another worker has the job: let the transaction roll back.
+            ConfigurationError: this is no connection, or no transaction is under way.
+        """
+        key = f"{self.id}:{self._delivery.notes.incarnation()}"
+        is_ours = commits.claim(connection, key, self.fence)
+        self._delivery.notes.incarnation()  # it may have waited, and lost the lease
+        return is_ours
+
+    async def commit_async(self, connection: object) -> bool:
+        """Do what `commit` does, on a connection whose calls are awaited.
+
+        Raises:
+            LeaseLostError: another worker has the job: let the transaction roll back.
+            ConfigurationError: this is no connection, or no transaction is under way.
+        """
+        key = f"{self.id}:{await asyncio.to_thread(self._delivery.notes.incarnation)}"
+        is_ours = await commits.claim_async(connection, key, self.fence)
+        await asyncio.to_thread(self._delivery.notes.incarnation)
+        return is_ours
 
     def resource(self, resource: Resource[T]) -> T:
         """Return what the resource yields, opened if nobody has asked before.

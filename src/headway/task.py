@@ -107,9 +107,9 @@ class DefinedTask(Generic[P, R]):
         merged: Options = {**self._kept(options), **options}
         if callable(options.get("on_orphan")):
             raise ConfigurationError(
-                f"{self.name}.using(on_orphan={options.get('on_orphan')!r}): a function "
-                "does not travel with a call; give it to the task, as "
-                "@app.task(on_orphan=...), or say 'requeue' or 'fail' here"
+                f"{self.name}.using(on_orphan=...): a function does not travel with a "
+                "call; give it to the task, as @app.task(on_orphan=...), or say "
+                "'requeue' or 'fail' here"
             )
         return type(self)(
             self.function,

@@ -130,9 +130,7 @@ def test_a_job_that_does_not_heed_it_is_killed_and_goes_back(
     assert not book.field(job, "headway_crashes")
 
 
-def test_a_repeated_sigterm_does_not_shorten_the_grace(
-    app, tasks, worker, marks, book
-):
+def test_a_repeated_sigterm_does_not_shorten_the_grace(app, tasks, worker, marks, book):
     running = worker()
     job = tasks.held.enqueue("long")
     marks.until("begin long")
@@ -150,9 +148,7 @@ def test_a_repeated_sigterm_does_not_shorten_the_grace(
 
 
 @pytest.mark.parametrize("mode", MODES, ids=["one", "threads", "loop"])
-def test_ctrl_c_pressed_again_breaks_off_at_once(
-    mode, app, tasks, worker, marks, book
-):
+def test_ctrl_c_pressed_again_breaks_off_at_once(mode, app, tasks, worker, marks, book):
     running = worker(*mode)
     task = tasks.pages_async if "--concurrency" in mode else tasks.pages
     job = task.enqueue("book")

@@ -362,3 +362,7 @@ class _Notes:
     def save_checkpoint(self, checkpoint: object) -> None:
         """Save its place."""
         self._engine.set(self._record, checkpoint=checkpoint)
+
+    def incarnation(self) -> str:
+        """Return what tells the job from others that have had its id."""
+        return f"{self._record.info.created_at}"

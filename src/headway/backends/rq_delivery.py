@@ -169,6 +169,10 @@ class _JobRun:
         self._extras["checkpoint"] = checkpoint
         self._save()
 
+    def incarnation(self) -> str:
+        """Return what tells the job from others that have had its id."""
+        return f"{self._job.created_at.isoformat()}:{self._job.repeats_left or ''}"
+
     def _remember(self, error: BaseException) -> None:
         errors = [*self._extras.get("errors", []), error_line(error)]
         self._extras["errors"] = errors[-ERRORS_KEPT:]

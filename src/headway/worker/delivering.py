@@ -70,6 +70,7 @@ class Deliver:
             retry=retry,
             expires_at=expires_at,
             notes=notes,
+            fence=lease.delivery,
             checkpoint=extras.get("checkpoint"),
             timeouts=(JobTimeoutException,),
             timeout_error=RQTaskTimeoutError,

@@ -19,6 +19,7 @@ from headway.errors import LeaseLostError
 from headway.job import LOG_LINES, Progress
 from headway.lease import Holder, Lease
 from headway.wire import job_hash, keys
+from headway.wire.reading import text
 from headway.wire.scripts import Script
 
 if TYPE_CHECKING:
@@ -74,10 +75,28 @@ class Notes:
                 )
                 return
         if not kept:
-            raise LeaseLostError(
-                f"job {self._lease.job_id}: its lease was lost, so this run is for "
-                "nothing: another worker has the job now, or it was deleted"
-            )
+            raise self._loss()
+
+    def incarnation(self) -> str:
+        """Return what tells the job from others that have had its id.
+
+        Raises:
+            LeaseLostError: another worker has the job now.
+        """
+        lease = self._lease
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.hget(keys.lease(self._holder.child), lease.job_id)
+        pipeline.hmget(keys.job(lease.job_id), "created_at", "repeats_left")
+        held, (created, repeats) = pipeline.execute()
+        if text(held) != f"{lease.ordinal}:{lease.queue}":
+            raise self._loss()
+        return f"{text(created)}:{text(repeats)}".rstrip(":")
+
+    def _loss(self) -> LeaseLostError:
+        return LeaseLostError(
+            f"job {self._lease.job_id}: its lease was lost, so this run is for "
+            "nothing: another worker has the job now, or it was deleted"
+        )
 
     def close(self) -> None:
         """Save what is not saved; nothing is said after that."""

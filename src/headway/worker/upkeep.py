@@ -77,7 +77,7 @@ class Upkeep:
             self._office.contact.made(self._promote)
 
     def end(self) -> None:
-        """Take them out of RQ's lists, unless Redis is away: they leave by themselves."""
+        """Take them out of RQ's lists; where Redis is away they leave by themselves."""
         if not self._office.contact.is_up:
             return
         for record in self._records.values():

@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
+import psycopg
 from worker_app import app
 
 from headway import Interrupted, JobInfo, Retry, current_job, fixed, injected
@@ -266,7 +267,7 @@ async def pages_async(gate: str) -> int:
     page = job.last_checkpoint or 0
     mark(f"begin {gate} at {page}")
     try:
-        while not is_open(gate):  # noqa: ASYNC110 - a gate is a file
+        while not is_open(gate):
             await asyncio.sleep(0.005)
             page += 1
     except asyncio.CancelledError:
@@ -321,3 +322,79 @@ def once(word: str) -> str:
 @task(on_orphan=fate_by_word)
 def decided(word: str) -> str:
     return kill.function(word)
+
+
+# What writes into a database of its own
+
+
+def connect() -> psycopg.Connection:
+    return psycopg.connect(os.environ["DATABASE_URL"])
+
+
+@task
+def write(word: str) -> str:
+    job = current_job()
+    assert job is not None
+    with connect() as database:
+        if not job.commit(database):
+            return "was there"
+        row = (word, job.fence)
+        database.execute("INSERT INTO written VALUES (%s, %s)", row)
+    return "written"
+
+
+@task
+def write_and_die(word: str) -> str:
+    mark(f"run {word}")
+    found = write.function(word)
+    if found == "written":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+
+
+@task
+def write_after(gate: str) -> str:
+    held.function(gate)
+    return write.function(gate)
+
+
+@task(retry=Retry(attempts=2, backoff=AT_ONCE))
+def write_second_time(word: str) -> str:
+    job = current_job()
+    assert job is not None
+    with connect() as database:
+        assert job.commit(database)
+        row = (word, job.fence)
+        database.execute("INSERT INTO written VALUES (%s, %s)", row)
+        if job.attempt == 1:
+            raise ValueError("not yet")
+    return "written"
+
+
+@task(retry=Retry(attempts=2, backoff=AT_ONCE))
+async def write_async(word: str) -> str:
+    job = current_job()
+    assert job is not None
+    address = os.environ["DATABASE_URL"]
+    async with await psycopg.AsyncConnection.connect(address) as database:
+        assert await job.commit_async(database)
+        row = (word, job.fence)
+        await database.execute("INSERT INTO written VALUES (%s, %s)", row)
+        if job.attempt == 1:
+            raise ValueError("not yet")
+    return "written"
+
+
+@task
+def write_without_transaction() -> None:
+    job = current_job()
+    assert job is not None
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
+        job.commit(database)
+
+
+@task
+def write_into() -> None:
+    job = current_job()
+    assert job is not None
+    job.commit("postgresql://")
