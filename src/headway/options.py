@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 from headway.errors import ConfigurationError, UnknownQueueError
-from headway.job import JobInfo
 from headway.retry import Retry
 
 #: What RQ accepts as a job id; the other engines accept it, too.
@@ -74,8 +73,8 @@ class Options(TypedDict, total=False):
     description: str
     #: What becomes of a job whose worker died as it ran: "requeue" (at most three
     #: times), "fail" for a task that must not run twice, or a function that decides by
-    #: what is known of the job. A function is the task's own: it does not travel.
-    on_orphan: Fate | Callable[[JobInfo], Fate]
+    #: the job's JobInfo. A function is the task's own: it does not travel.
+    on_orphan: Fate | Callable[[Any], Fate]
 
 
 def check_options(owner: str, options: Options, queues: Collection[str]) -> Options:

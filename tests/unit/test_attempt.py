@@ -15,7 +15,7 @@ from headway.attempt import Attempt
 from headway.delivery import Delivery
 from headway.errors import ArgumentError, JobExpiredError, ResultError, TaskTimeoutError
 from headway.events import Event, JobFailed, JobRetried, JobStarted
-from headway.job import LONGEST_LOG_LINE
+from headway.job import LONGEST_LOG_LINE, Progress
 from headway.outcome import Failed, Retried, Succeeded
 
 NINE = timedelta(seconds=9)
@@ -44,6 +44,26 @@ def attempt(app) -> Attempt:
     return app.attempt()
 
 
+class Said:
+    """What a running job has said of itself."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.checkpoint: object = None
+
+    def save_progress(self, progress: Progress) -> None:
+        print(progress)
+
+    def save_log(self, line: str) -> None:
+        self.lines.append(line)
+
+    def save_checkpoint(self, checkpoint: object) -> None:
+        self.checkpoint = checkpoint
+
+    def incarnation(self) -> str:
+        return "first"
+
+
 @pytest.fixture
 def delivery(app) -> Callable[..., Delivery]:
     def make(function: Callable[..., Any], *args: object, **options: Any) -> Delivery:
@@ -57,8 +77,7 @@ def delivery(app) -> Callable[..., Delivery]:
                 "attempt": 1,
                 "retry": None,
                 "expires_at": None,
-                "save_progress": print,
-                "save_log": print,
+                "notes": Said(),
                 "timeouts": (TooLong,),
                 "interrupts": (Stop,),
             }
@@ -266,13 +285,40 @@ def test_a_running_job_is_known_by_its_name_and_attempt(attempt, delivery):
 
 
 def test_a_logged_line_is_cut(attempt, delivery):
-    lines: list[str] = []
+    said = Said()
 
     def talk() -> None:
         current_job().log("x" * 2000)
 
-    attempt.run(delivery(talk, save_log=lines.append))
-    assert lines == ["x" * LONGEST_LOG_LINE]
+    attempt.run(delivery(talk, notes=said))
+    assert said.lines == ["x" * LONGEST_LOG_LINE]
+
+
+def test_a_checkpoint_is_read_as_it_was_saved(attempt, delivery):
+    said = Said()
+
+    def read_on() -> object:
+        before = current_job().last_checkpoint
+        current_job().checkpoint({"page": 7, "at": datetime(2030, 1, 31, tzinfo=UTC)})
+        return [before, current_job().last_checkpoint]
+
+    found = attempt.run(delivery(read_on, notes=said, checkpoint={"page": 3})).result
+    saved = {"page": 7, "at": "2030-01-31T00:00:00Z"}
+    assert found == [{"page": 3}, saved]
+    assert said.checkpoint == saved
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [(object(), "cannot be written as JSON"), ("x" * 70_000, "at most 65536 are kept")],
+    ids=["no JSON", "too large"],
+)
+def test_a_checkpoint_that_cannot_be_kept_is_refused(attempt, delivery, place, reason):
+    said = Said()
+    ended = attempt.run(delivery(lambda: current_job().checkpoint(place), notes=said))
+    assert isinstance(ended.error, ArgumentError)
+    assert reason in str(ended.error)
+    assert said.checkpoint is None
 
 
 def test_an_event_that_nobody_asked_for_is_not_told(app, attempt, delivery):
