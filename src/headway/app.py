@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
-import sys
+import traceback
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import (
     Any,
     Literal,
@@ -535,7 +536,7 @@ def load_app(path: str) -> App:
     except ImportError as error:
         raise ConfigurationError(
             f"HEADWAY_APP={path!r}: {module_name} cannot be imported from "
-            f"{sys.path[0] or '.'}: {error}. Start in the folder that holds it, or set "
+            f"{Path.cwd()}: {error}. Start in the folder that holds it, or set "
             "HEADWAY_APP=module:attribute"
         ) from error
     except HeadwayError:
@@ -543,7 +544,7 @@ def load_app(path: str) -> App:
     except Exception as error:
         raise ConfigurationError(
             f"HEADWAY_APP={path!r}: importing {module_name} raises "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {error} ({_place_of(error)})"
         ) from error
     found = getattr(module, attribute, None)
     if not isinstance(found, App):
@@ -552,3 +553,11 @@ def load_app(path: str) -> App:
             f"{'missing' if found is None else type(found).__name__}, expected an App"
         )
     return found
+
+
+def _place_of(error: Exception) -> str:
+    """Return the file and the line at which it was raised, or is."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}, line {last.lineno}"

@@ -109,6 +109,10 @@ class SupervisorBroker(Protocol):
         """Forget a holder that is gone, and of whose jobs none is left."""
         ...
 
+    def unregister(self, worker: str, process: str) -> None:
+        """Take the record of a worker that is gone out of the lists of workers."""
+        ...
+
     def recover(
         self,
         holder: Holder,

@@ -72,7 +72,7 @@ class Registry:
         raise TaskNotAllowedError(
             f"{name!r} may not run: it is neither registered nor a function of "
             f"the tasks package ({', '.join(self.packages)}). It was not imported. "
-            f"If it is meant to run: App(allow=[{module_name or name!r}])"
+            f"If it is meant to run: App(allow=[{name!r}])"
         )
 
     def _of_the_packages(
@@ -87,7 +87,8 @@ class Registry:
         if found is None:
             raise UnknownTaskError(
                 f"{name!r}: the module has no such function. Was it renamed or "
-                "removed while jobs of it were waiting?"
+                "removed while jobs of it were waiting? Put it back under that name, "
+                "and run them by `headway failed requeue`"
             )
         raise TaskNotAllowedError(
             f"{name!r} may not run: it is not a function that {module_name} defines"

@@ -232,7 +232,9 @@ def test_an_allowed_name_that_leads_nowhere_is_unknown(library, name, words):
 
 def test_what_may_not_run_says_how_it_would(library):
     app = allowing("sample_library.jobs.run")
-    with pytest.raises(TaskNotAllowedError, match=r"App\(allow=\['sample_library'\]\)"):
+    with pytest.raises(
+        TaskNotAllowedError, match=r"App\(allow=\['sample_library.run'\]\)"
+    ):
         app.registry.resolve("sample_library.run")
     with pytest.raises(TaskNotAllowedError):
         app.registry.resolve("sample_library.jobs.running")

@@ -46,6 +46,21 @@ def test_nobody_listens():
     assert "Redis did not confirm" in said
     assert "127.0.0.1:1" in said
     assert "send again with the same job_id" in said
+    assert "Nothing listens there: start it, or correct REDIS_URL" in said
+    app.close()
+
+
+def test_a_redis_that_refuses_says_what_to_do(redis_url, store):
+    app, task = _task(redis_url)
+    store.config_set("maxmemory", 1)
+    store.config_set("maxmemory-policy", "noeviction")
+    try:
+        said = _refused(task)
+    finally:
+        store.config_set("maxmemory", 0)
+    assert "it was not sent, Redis refuses it: " in said
+    assert "Its memory is full: raise maxmemory" in said
+    assert store.keys("rq:*") == []
     app.close()
 
 

@@ -43,6 +43,8 @@ def test_rq_worker_is_one_child_under_the_given_name(
     assert last.status == "finished"
     assert marks.all()[-51] == "run urgent" or "run urgent" in marks.all()[:3]
     assert book.field(last, "worker_name") == "mine"
+    assert "Listening on high, default" in running.said
+    assert f"job={last.id}" in running.said or last.id in running.said
 
 
 def test_rq_worker_heeds_its_options_and_its_signals(

@@ -88,6 +88,9 @@ def test_each_child_has_a_record_and_a_living_name_is_refused(
         assert f"a worker named {taken!r} runs already" in refused.stderr
         assert "--name" in refused.stderr
     assert b"rq:worker:v-1" not in store.smembers("rq:workers")
+    alone = command("headway", "worker", "--name", "w", "--children", "1")
+    assert alone.returncode == 2
+    assert "a worker named 'w' runs already" in alone.stderr
     assert running.stop() == 0
     assert not store.smembers("rq:workers")
 
@@ -102,6 +105,11 @@ def test_the_name_of_a_worker_that_was_killed_is_free_at_once(
     lost.send(signal.SIGKILL)
     lost.end()
     assert store.ttl("rq:worker:w") > 60
+    if host == "here":  # any worker of the machine takes it out of RQ's lists
+        other = worker("--name", "other", HEADWAY_HOST=host)
+        until(lambda: not store.exists("rq:worker:w"), "no record", within=5)
+        assert store.smembers("rq:workers") == {b"rq:worker:other"}
+        assert other.stop() == 0
     # Somewhere else it cannot be known to be dead: that is said.
     running = worker("--name", "w", HEADWAY_HOST="here")
     assert tasks.short.enqueue("after").result(timeout=5) == "after"

@@ -7,7 +7,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
 
 from headway.backend import Capability
 from headway.backends import Context, development_redis, rq_hooks
@@ -26,8 +31,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
 NO_REDIS = (
-    "no Redis is named: set REDIS_URL=redis://host:6379/0 in the environment or in "
-    ".env, or start a development server with `headway up`"
+    "no Redis is named: set REDIS_URL=redis://host:6379/0 in the environment (only "
+    "commands of headway read .env), or start a development server with `headway up`"
 )
 
 
@@ -161,8 +166,33 @@ def _unconfirmed(envelopes: Sequence[Envelope], error: RedisError) -> EnqueueErr
     )
     if isinstance(error, CLUSTER_ERRORS):
         return EnqueueError(f"{whom}: {IN_A_CLUSTER}")
+    why = str(error).rstrip(".")
+    refused = isinstance(error, ResponseError | AuthenticationError)
+    if refused and not more:
+        return EnqueueError(
+            f"{whom}: it was not sent, Redis refuses it: {why}. {_mend(why)}"
+        )
     return EnqueueError(
-        f"{whom}: Redis did not confirm: {str(error).rstrip('.')}. The jobs may be "
-        "there all the same: send again with the same job_id, and there will be "
-        "one of each"
+        f"{whom}: Redis did not confirm: {why}. The jobs may be there all the same: "
+        f"send again with the same job_id, and there will be one of each. {_mend(why)}"
     )
+
+
+#: By what Redis says, or the system: what its reader can do.
+_MENDS = {
+    "maxmemory": "Its memory is full: raise maxmemory, or delete what is not needed",
+    "read only": "It is a replica: name the primary in REDIS_URL",
+    "Authentication required": "Put the password into REDIS_URL, as redis://:password@host",
+    "password": "Correct the password in REDIS_URL",
+    "no permissions": "Its user may not do that: see ACL GETUSER",
+    "MISCONF": "It cannot write to its disk: see its log",
+    "loading": "It reads its data after a start: try again soon",
+    "refused": "Nothing listens there: start it, or correct REDIS_URL",
+    "not known": "There is no such host: correct REDIS_URL",
+    "name resolution": "There is no such host: correct REDIS_URL",
+}
+
+
+def _mend(why: str) -> str:
+    found = [mend for word, mend in _MENDS.items() if word in why]
+    return found[0] if found else "Is it up, and is REDIS_URL right?"

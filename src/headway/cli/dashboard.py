@@ -8,7 +8,7 @@ import click
 
 from headway.app import App
 from headway.cli.environment import prepare, the_app
-from headway.errors import ConfigurationError
+from headway.errors import ConfigurationError, MissingExtraError
 from headway.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,7 +34,11 @@ def dashboard(*, host: str | None, port: int | None, view: str) -> None:
     """
     settings = prepare()
     app = the_app(settings)
-    from headway.dashboard import serve  # an extra
+    if importlib.util.find_spec("flask") is None:
+        raise MissingExtraError(
+            "the dashboard needs Flask and others: pip install 'headway[dashboard]'"
+        )
+    from headway.dashboard import serve
 
     host = host or settings.dashboard_host
     made, port = _made(app, settings, view, host), port or settings.port

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,8 @@ from headway.settings import without_password
 #: The longest pause between two attempts to reach Redis, in seconds.
 LONGEST_PAUSE = 1.0
 FIRST_PAUSE = 0.05
+#: How often it is said that Redis is waited for, in seconds.
+AGAIN = 60.0
 #: redis-py knows these by other names.
 _SCHEMES = {"valkey://": "redis://", "valkeys://": "rediss://"}
 
@@ -101,12 +104,12 @@ def _attempts_in(seconds: float) -> int:
 
 
 def wait_until_up(url: str, *, say: Callable[[str], None]) -> None:
-    """Return when Redis answers, saying once that it is waited for.
+    """Return when Redis answers, saying once a minute that it is waited for.
 
     Raises:
         ConfigurationError: it answers, but refuses the password.
     """
-    client, said = connect(url), False
+    client, said = connect(url), -AGAIN
     while True:
         try:
             client.ping()
@@ -115,9 +118,12 @@ def wait_until_up(url: str, *, say: Callable[[str], None]) -> None:
                 f"Redis at {without_password(url)} refuses the password: {error}"
             ) from error
         except (RedisConnectionError, RedisTimeoutError) as error:
-            if not said:
-                say(f"waiting for Redis at {without_password(url)}: {error}")
-            said = True
+            if time.monotonic() - said >= AGAIN:
+                say(
+                    f"waiting for Redis at {without_password(url)}: "
+                    f"{str(error).rstrip('.')}; start it, or correct REDIS_URL"
+                )
+                said = time.monotonic()
         else:
             client.close()
             return

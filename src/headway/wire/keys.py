@@ -90,7 +90,7 @@ def canceled(queue_name: str) -> str:
 
 def worker(name: str) -> str:
     """Hash: what a worker says of itself."""
-    return f"{PREFIX}:worker:{name}"
+    return f"{WORKER_PREFIX}{name}"
 
 
 def unique(key: str) -> str:
@@ -126,6 +126,7 @@ FINISHED_PREFIX = finished("")
 FAILED_PREFIX = failed("")
 EXECUTION_PREFIX = f"{PREFIX}:execution:"
 EXECUTIONS_PREFIX = f"{PREFIX}:executions:"
+WORKER_PREFIX = f"{PREFIX}:worker:"
 
 #: Sorted set: children by the millisecond at which their lease runs out.
 LEASES = f"{OURS}:leases"

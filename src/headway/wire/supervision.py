@@ -136,6 +136,19 @@ class RedisSupervisorBroker:
             self._client.srem(keys.machine(machine), holder.child)
             self._client.delete(keys.holder(holder.child))
 
+    def unregister(self, worker: str, process: str) -> None:
+        """Take the record of a worker that is gone out of RQ's lists."""
+        key = keys.worker(worker)
+        written, queues = self._client.hmget(key, "headway_process", "queues")
+        if text(written) != process:
+            return  # its name has another by now
+        pipeline = self._client.pipeline()
+        pipeline.srem(keys.WORKERS, key)
+        for queue in filter(None, text(queues).split(",")):
+            pipeline.srem(keys.workers_of(queue), key)
+        pipeline.delete(key, keys.worker_executions(worker))
+        pipeline.execute()
+
     def recover(
         self,
         holder: Holder,

@@ -137,7 +137,8 @@ class Child:
         for module, error in app.registry.import_all().items():
             if self._start.is_first:
                 log.error(
-                    "%s does not import, its jobs will fail: %s: %s",
+                    "%s does not import, its jobs will fail: %s: %s; when that is "
+                    "mended, run them by `headway failed requeue`",
                     module,
                     type(error).__name__,
                     error,

@@ -143,7 +143,9 @@ class Execute:
                 return self.attempted(lease, delivery)
             finally:
                 self._alarm.end()
-        except (HeadwayError, JobTimeoutException) as error:
+        except HeadwayError as error:  # nothing of the task has run: no frame helps
+            return Failed(error=error.with_traceback(None))
+        except JobTimeoutException as error:
             return Failed(error=error)
         finally:
             self._slot.task_is_over(index)

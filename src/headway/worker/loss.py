@@ -105,7 +105,14 @@ def settle(loss: Loss, broker: SupervisorBroker, clock: Clock) -> Sequence[After
         story=story(loss.cause, loss.holder.worker, loss.host, clock.now()),
         crash_limit=CRASH_LIMIT,
     )
+    unfinished = {held.ordinal for held in loss.table if held.began and not held.over}
     for orphan in recovered:
+        if not loss.crashed and orphan.leased.ordinal in unfinished:
+            log.warning(
+                "job %s had not ended when its process was: it goes back to the front "
+                "of its queue",
+                orphan.leased.job_id,
+            )
         if orphan.crashes:
             log.warning(
                 "job %s is %s: its worker ended while it ran (%s); that was time %d",

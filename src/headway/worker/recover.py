@@ -49,6 +49,7 @@ class Recovery:
             if other is not None and mine.sees_dead(other):
                 self._recover(holder, other, "its worker was killed", late=False)
                 broker.forget(holder, mine.machine_id)
+                broker.unregister(holder.worker, written)
 
     def _recover_late(self) -> None:
         for holder, written in self._office.broker.late():

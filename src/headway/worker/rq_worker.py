@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -60,6 +61,7 @@ class Worker(BaseWorker):
             app=self._settings.app,
             name="",
             queues=tuple(each.served() for each in self.declared),
+            log_events=True,
             rq_options={key: options[key] for key in _FOR_RQ if key in options},
         )
         client = _client(connection, queues, self._settings)
@@ -70,9 +72,11 @@ class Worker(BaseWorker):
         told = inspect.signature(BaseWorker.work).bind(self, *args, **options)
         told.apply_defaults()
         asked = told.arguments
+        # RQ's command has set the level of its own logger, by -v and -q.
+        level = asked["logging_level"] or logging.getLogger("rq.worker").level
         for name in ("rq.worker", "rq.job", "headway"):
             setup_loghandlers(
-                asked["logging_level"], asked["date_format"], asked["log_format"], name
+                level or logging.INFO, asked["date_format"], asked["log_format"], name
             )
         idle = asked["max_idle_time"]
         limits = replace(

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from headway.errors import ConfigurationError
 from headway.wire import keys
+from headway.wire.reading import text
 from headway.worker import watch
 from headway.worker.crew import Crew
+from headway.worker.identity import Identity
 from headway.worker.member import Member
 from headway.worker.office import Office
 from headway.worker.record import Record
@@ -64,6 +66,7 @@ class Upkeep:
         Raises:
             ConfigurationError: a worker of that name is alive.
         """
+        self._refuse_namesakes()
         born: list[Record] = []
         for record in self._records.values():
             try:
@@ -75,6 +78,22 @@ class Upkeep:
             born.append(record)
         if self._promote is not None:
             self._office.contact.made(self._promote)
+
+    def _refuse_namesakes(self) -> None:
+        """Refuse a name that a worker here has, with another number of children."""
+        name, client = self._office.plan.name, self._office.client
+        mine = self._office.identity
+        for key in client.smembers(keys.WORKERS):
+            other = text(key).removeprefix(keys.WORKER_PREFIX)
+            if other in self._records or not _is_of(name, other):
+                continue
+            process = Identity.read(text(client.hget(text(key), "headway_process")))
+            is_here = process is not None and process.machine == mine.machine
+            if process is not None and is_here and not mine.sees_dead(process):
+                raise ConfigurationError(
+                    f"a worker named {name!r} runs already, as process {process.pid} "
+                    "on this machine: stop it, or take another --name"
+                )
 
     def end(self) -> None:
         """Take them out of RQ's lists; where Redis is away they leave by themselves."""
@@ -179,3 +198,9 @@ def memory_of(pid: int) -> int:
     except (OSError, IndexError):
         return 0
     return int(pages) * resource.getpagesize()
+
+
+def _is_of(name: str, record: str) -> bool:
+    """Tell whether a worker of that name has, or had, such a record."""
+    base, _, number = record.rpartition("-")
+    return record == name or (base == name and number.isdecimal())
