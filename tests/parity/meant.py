@@ -76,8 +76,8 @@ MEANT = (
     Meant(
         path=r"rq:results:missing_functions--.*\.exc_string",
         stock=rf"{TRACEBACK}ValueError: Invalid attribute name: \w+",
-        ours=rf"{TRACEBACK}headway\.errors\.UnknownTaskError: .*",
-        why="says which function is missing, and of which module",
+        ours=r"headway\.errors\.UnknownTaskError: .*",
+        why="says which function is missing, of which module; no frame of ours helps",
     ),
     Meant(
         path=r"rq:results:exceptions--wrong_arguments\[0\]\.exc_string",

@@ -53,6 +53,11 @@ def queue(name: str) -> str:
     return f"{PREFIX}:queue:{name}"
 
 
+def intermediate(queue_name: str) -> str:
+    """List: ids that a worker of RQ's own has popped, and not begun yet."""
+    return f"{queue(queue_name)}:intermediate"
+
+
 def scheduled(queue_name: str) -> str:
     """Sorted set: ids by the second at which they are due."""
     return f"{PREFIX}:scheduled:{queue_name}"
@@ -168,6 +173,16 @@ def resumed(child: str) -> str:
 def committed(child: str, ordinal: int) -> str:
     """String: there for a while after RQ's own code has ended this job."""
     return f"{OURS}:committed:{child}:{ordinal}"
+
+
+def sweep(queue_names: str) -> str:
+    """String: there for as long as nobody else need look for leftovers."""
+    return f"{OURS}:sweep:{queue_names}"
+
+
+def seen(job_id: str, execution: str) -> str:
+    """String: the second at which a leftover was seen first."""
+    return f"{OURS}:seen:{job_id}:{execution}"
 
 
 def wake(queue_name: str) -> str:

@@ -34,9 +34,12 @@ from headway.worker.trusted_job import TrustedJob
 
 if TYPE_CHECKING:
     from redis import Redis
+    from rq.queue import Queue
 
 log = logging.getLogger("headway.worker")
 
+#: How many deferred jobs of a queue are looked at, at the start of a child.
+MOST_DEFERRED = 500
 #: What Sentry and OpenTelemetry replace; RQ itself defines these in BaseWorker.
 _HOOKS = ("perform_job", "handle_exception")
 
@@ -126,6 +129,7 @@ class RQCode:
         worker: Any = self._rq_worker(self._client)  # rq is typed in part
         for queue in worker.queues:
             self._tend(queue.ready_job_registry.cleanup, f"ready jobs of {queue.name}")
+            self._tend(partial(_enqueue_met, queue), f"deferred jobs of {queue.name}")
 
     def maintain(self) -> None:
         """Tend RQ's registries, as each of its workers does now and then."""
@@ -226,3 +230,12 @@ class RQCode:
         self._rq_worker(self._client).queue_class(
             lease.queue, connection=self._client, serializer=JSONSerializer
         ).enqueue_dependents(job)
+
+
+def _enqueue_met(queue: Queue) -> None:
+    """Enqueue deferred jobs whose parents' worker died before it could."""
+    for job_id in queue.deferred_job_registry.get_job_ids(0, MOST_DEFERRED - 1):
+        job = queue.fetch_job(job_id)
+        if job is not None and job.dependencies_are_met():
+            for parent in job.fetch_dependencies()[:1]:
+                queue.enqueue_dependents(parent)

@@ -76,6 +76,10 @@ class Finishers:
         """Have RQ's registries tended."""
         self._ask(worker, maintain=True)
 
+    def enqueue_let_go(self, worker: str) -> None:
+        """Have the jobs enqueued that wait for nobody any more."""
+        self._ask(worker)
+
     def _ask(
         self,
         worker: str,

@@ -17,6 +17,7 @@ from rq.version import VERSION
 
 from headway.errors import ConfigurationError
 from headway.wire import keys
+from headway.wire.leftovers import is_no_process
 from headway.wire.moment import moment
 from headway.wire.reading import Fields
 from headway.worker.identity import Identity
@@ -79,7 +80,7 @@ class Record:
         owner = Identity.read(there.text("headway_process"))
         host, pid = there.text("hostname"), there.text("pid")
         if owner is None:
-            is_gone = host == socket.gethostname() and _is_no_process(pid)
+            is_gone = host == socket.gethostname() and is_no_process(pid)
         elif owner.machine == self._identity.machine:
             is_gone = self._identity.sees_dead(owner)
         else:
@@ -163,14 +164,3 @@ class Record:
             pipeline.sadd(keys.workers_of(queue), key)
         pipeline.expire(key, self._ttl)
         pipeline.execute()
-
-
-def _is_no_process(pid: str) -> bool:
-    """Tell whether this machine has no process of that id."""
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except (ValueError, OverflowError, PermissionError):
-        return False
-    return False

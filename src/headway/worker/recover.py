@@ -7,13 +7,16 @@ began say so. A machine that is gone is known by its leases, which run out.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
 from headway.lease import Holder
+from headway.wire.leftovers import Leftover, Leftovers
 from headway.worker.finishers import Finishers
 from headway.worker.identity import Identity
 from headway.worker.loss import crashed, story
+from headway.worker.member import new_holder
 from headway.worker.office import Office
 from headway.worker.plan import CRASH_LIMIT
 
@@ -23,14 +26,20 @@ log = logging.getLogger("headway.worker")
 HERE = 1.0
 #: How often leases that ran out are looked for at most, in seconds.
 EVERYWHERE = 3.0
+#: How often what workers of RQ's own have left is looked for, in seconds. It is theirs
+#: to end as long as it is seen once only.
+LEFT_BY_RQ = 3.0
 
 
 class Recovery:
     """What one worker does for others."""
 
-    def __init__(self, office: Office, finishers: Finishers) -> None:
+    def __init__(
+        self, office: Office, finishers: Finishers, leftovers: Leftovers
+    ) -> None:
         self._office = office
         self._finishers = finishers
+        self._leftovers = leftovers
 
     def look(self) -> None:
         """Give back the jobs of workers that are lost."""
@@ -41,6 +50,8 @@ class Recovery:
         has_rested = self._office.now - contact.since >= lease / 2
         if has_rested and self._office.is_due("recover", min(lease / 6, EVERYWHERE)):
             contact.made(self._recover_late)
+        if self._office.is_due("leftovers", LEFT_BY_RQ):
+            contact.made(self._recover_leftovers)
 
     def _recover_here(self) -> None:
         mine, broker = self._office.identity, self._office.broker
@@ -59,6 +70,28 @@ class Recovery:
                 self._recover(holder, other, cause, late=True)
             except ResponseError as error:  # the others need not wait for this one
                 log.error("what %s held cannot be recovered: %s", holder.child, error)  # noqa: TRY400 - in Redis' own words
+
+    def _recover_leftovers(self) -> None:
+        if not self._leftovers.is_my_turn(LEFT_BY_RQ * 0.8):
+            return
+        found = self._leftovers.found(LEFT_BY_RQ * 0.5)
+        for worker in sorted({each.worker for each in found}):
+            self._take_over(worker, [each for each in found if each.worker == worker])
+        if self._leftovers.waits_for_nobody(LEFT_BY_RQ * 0.5):
+            self._finishers.enqueue_let_go(self._office.plan.name)
+
+    def _take_over(self, worker: str, left: Sequence[Leftover]) -> None:
+        holder = new_holder(worker or "rq")
+        for ordinal, each in enumerate(left, 1):
+            fate = self._leftovers.adopt(each, holder, ordinal)
+            if fate == "requeued":
+                log.warning(
+                    "job %s goes back to the front of %s: a worker of RQ's own had "
+                    "taken it, and is gone",
+                    each.job_id,
+                    each.queue,
+                )
+        self._recover(holder, None, "its worker, one of RQ's own, is gone", late=False)
 
     def _recover(
         self, holder: Holder, process: Identity | None, cause: str, *, late: bool

@@ -11,6 +11,7 @@ from redis import ConnectionPool, Redis
 
 from headway.clock import SystemClock
 from headway.settings import Settings
+from headway.wire.leftovers import Leftovers
 from headway.wire.promotion import promote
 from headway.wire.server import check_server
 from headway.wire.supervision import RedisSupervisorBroker
@@ -77,7 +78,7 @@ def serve(
         crew = Crew(office, members, finishers, address, forget)
         promote_all = _promoter(own, names) if with_scheduler else None
         upkeep = Upkeep(office, crew, promote=promote_all)
-        recovery = Recovery(office, finishers)
+        recovery = Recovery(office, finishers, Leftovers(own, names))
         supervisor = Supervisor(office, crew, upkeep, recovery, grace=settings.grace)
         return supervisor.run()
 

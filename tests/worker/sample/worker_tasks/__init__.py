@@ -76,6 +76,12 @@ async def held_async(gate: str) -> str:
 
 
 @task
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+@task
 def fail(text: str) -> None:
     raise ValueError(text)
 
