@@ -13,6 +13,7 @@ from headway.errors import HeadwayError
 #: Command -> module and attribute.
 _HOMES = {
     "dashboard": "headway.cli.dashboard:dashboard",
+    "doctor": "headway.cli.doctor:doctor",
     "failed": "headway.cli.failed:failed",
     "pause": "headway.cli.pause:pause",
     "resume": "headway.cli.pause:resume",
