@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from headway.errors import ArgumentError
 from tests.worker.running import until
 
 
@@ -115,3 +116,40 @@ def test_the_name_of_a_worker_that_was_killed_is_free_at_once(
     assert tasks.short.enqueue("after").result(timeout=5) == "after"
     assert ("is taken over" in running.said) is (host == "elsewhere")
     assert running.stop() == 0
+
+
+def test_a_child_with_too_much_memory_is_ended_before_the_kernel_does(
+    app, tasks, burst, marks, book
+):
+    large, small = tasks.hoard.enqueue(400), tasks.short.enqueue("small")
+    said = burst("--memory-limit", "300")
+    assert small.result() == "small"
+    assert large.status == "failed"
+    assert marks.count("hoard") == 3
+    assert "MiB of memory; --memory-limit allows 300" in (large.info().error or "")
+    assert "--memory-limit allows 300" in said
+    assert len(large.info().crashes) == 3
+
+
+def test_a_call_that_is_too_large_is_refused_with_the_way_out(app, tasks, store):
+    with pytest.raises(ArgumentError, match=r"50\.0 MiB .* at most 16 travel: keep"):
+        tasks.short.enqueue("x" * (50 << 20))
+    assert store.keys("rq:job:*") == []
+
+
+def test_a_job_that_says_much_is_as_any_other(app, tasks, worker):
+    worker()
+    job = tasks.talk_without_end.enqueue(20_000)
+    assert job.result(timeout=30) == 20_000
+    assert len(job.info().log) == 100
+
+
+def test_a_job_that_forks_ends_once(app, tasks, worker, book):
+    running = worker()
+    job = tasks.fork.enqueue("first")
+    assert job.result(timeout=10) == "first"
+    after = tasks.short.enqueue("after")
+    assert after.result(timeout=10) == "after"
+    assert running.stop() == 0
+    assert book.results(job) == 1
+    assert book.leased() == []

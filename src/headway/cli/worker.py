@@ -58,6 +58,12 @@ log = logging.getLogger("headway.worker")
     help="Replace a child that has grown beyond so much memory.",
 )
 @click.option(
+    "--memory-limit",
+    type=click.IntRange(16),
+    metavar="MIB",
+    help="End a child that has more memory, and what it runs with it.",
+)
+@click.option(
     "--lease",
     type=click.IntRange(3, 3600),
     default=30,
@@ -94,6 +100,7 @@ def worker(
     max_idle_time: int | None,
     max_jobs_per_child: int | None,
     max_memory_per_child: int | None,
+    memory_limit: int | None,
     lease: int,
     dequeue_strategy: Order,
     gpu_share: float,
@@ -119,6 +126,7 @@ def worker(
             idle=timedelta(seconds=max_idle_time) if max_idle_time else None,
             jobs_per_child=max_jobs_per_child,
             memory_per_child=max_memory_per_child,
+            memory_limit=memory_limit,
         ),
         log_events=True,
     )

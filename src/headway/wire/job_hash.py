@@ -14,6 +14,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, TypedDict, cast
 
 from headway.codec import Arguments
+from headway.errors import ArgumentError
 from headway.job import JobStatus
 from headway.message import Terms
 from headway.retry import Retry, RetryWire
@@ -21,6 +22,9 @@ from headway.retry import Retry, RetryWire
 #: RQ compresses every payload, and reads what is not. Below this many bytes it saves
 #: nothing, and costs more than all the rest of writing a job.
 LONGEST_PLAIN = 256
+MIB = 1024 * 1024
+#: Redis and each worker hold a call in memory as a whole, in bytes.
+LARGEST_CALL = 16 * MIB
 #: Fields that RQ writes without a value.
 EMPTY = (
     "success_callback_name",
@@ -109,8 +113,18 @@ def meta(terms: Terms, unique_key: str | None) -> str:
 
 
 def payload(task: str, arguments: Arguments) -> bytes:
-    """Return a call as RQ keeps it: a long one compressed."""
+    """Return a call as RQ keeps it: a long one compressed.
+
+    Raises:
+        ArgumentError: it is larger than any queue should carry.
+    """
     written = call(task, arguments)
+    if len(written) > LARGEST_CALL:
+        raise ArgumentError(
+            f"{task}: its arguments are {len(written) / MIB:.1f} MiB as JSON, at most "
+            f"{LARGEST_CALL // MIB} travel: keep the data in a file, a bucket or a "
+            "table, and send where it is"
+        )
     return written if len(written) <= LONGEST_PLAIN else zlib.compress(written)
 
 

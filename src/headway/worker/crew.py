@@ -15,7 +15,7 @@ from headway.worker import watch
 from headway.worker.address import Address
 from headway.worker.child import DONE, RECYCLE, UNFIT
 from headway.worker.finishers import Finishers
-from headway.worker.loss import Loss, loss_of
+from headway.worker.loss import MIB, Loss, loss_of
 from headway.worker.member import Doom, Member, fork, new_holder, spawn
 from headway.worker.office import Office
 from headway.worker.plan import Plan
@@ -24,6 +24,8 @@ from headway.worker.start import Start
 
 log = logging.getLogger("headway.worker")
 
+#: How often the memory of children is looked at where it has a limit, in seconds.
+LOOK_AT_MEMORY = 0.2
 #: How often RQ's registries are tended, in seconds; as RQ.
 MAINTENANCE = 600.0
 #: A child that dies sooner than this after its start is not started again at once.
@@ -150,17 +152,17 @@ class Crew:
         host = self._office.identity.host
         self._losses.append(loss_of(member, status, asked=asked, host=host))
         if not asked and not member.doomed:
-            cause = losses.cause_of(status, member.memory)
+            cause = member.blamed or losses.cause_of(status, member.memory)
             log.warning("a child of %s ended: %s", member.worker, cause)
         member.doomed, member.to_release, member.shown = {}, set(), set()
-        member.is_void = False
+        member.is_void, member.blamed = False, ""
         # At a later start it is a deploy that is under way, or a disk that is full.
         unfit = status == UNFIT and member.lives == 1 and not self.done
         self.is_unfit = self.is_unfit or unfit
         # A signal that the child alone got is no reason to do without it, nor are empty
         # queues while a job may still be given back to one.
         done = expected and status == DONE and not member.slot.stop_asked
-        done = done and self._finishers.is_idle
+        done = done and self._finishers.is_idle and member.born > self._finishers.ended
         member.retired = unfit or done or self.is_leaving
         self._put_off(member)
 
@@ -270,6 +272,25 @@ class Crew:
                 )
                 member.doomed[held.ordinal] = Doom("timeout", reason)
             if member.doomed:
+                member.kill()
+
+    def measure(self) -> None:
+        """Look how much memory each child has."""
+        for member in self.members:
+            member.memory = watch.memory_of(member.pid) if member.is_alive else 0
+
+    def end_too_large(self) -> None:
+        """End children that have more memory than they may, before the kernel does."""
+        limit = self._office.plan.limits.memory_limit
+        if limit is None or not self._office.is_due("memory", LOOK_AT_MEMORY):
+            return
+        self.measure()
+        for member in self.members:
+            if (has := member.memory // MIB) > limit and not member.blamed:
+                member.blamed = (
+                    f"it was ended since it had {has} MiB of memory; --memory-limit "
+                    f"allows {limit}"
+                )
                 member.kill()
 
     def spread_work(self) -> None:

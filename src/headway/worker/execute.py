@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
@@ -87,10 +88,17 @@ class Execute:
         self._deliver = Deliver(app)
         self._all_by_rq = is_patched()
         self._has_device = has_device
+        self._is_copy = False
+        os.register_at_fork(after_in_child=self._be_a_copy)
         self._epoch = 0.0
         self.look_at_the_clock()
         #: The last failure that this child should not survive, as a broken GPU.
         self.poison: BaseException | None = None
+
+    def _be_a_copy(self) -> None:
+        # Of a task that forks: its copy may run on, but not come back from the task, as
+        # it would acknowledge and reserve on the child's own connection.
+        self._is_copy = True
 
     def look_at_the_clock(self) -> None:
         """Learn what time it is; from then on the cheaper monotonic clock tells."""
@@ -210,6 +218,8 @@ class Execute:
         except ReturnedRetry as word:
             return AskedAgain(retry=word.retry)
         finally:
+            if self._is_copy:
+                os._exit(0)
             running_id.reset(running)
             _current_job.reset(current)
 

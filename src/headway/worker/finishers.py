@@ -55,6 +55,8 @@ class Finishers:
         self._waiting: list[Work] = []
         #: By process id.
         self._running: dict[int, Work] = {}
+        #: When the last of them ended: it may have given a job back; monotonic seconds.
+        self.ended = 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -128,6 +130,7 @@ class Finishers:
         work = self._running.pop(pid, None)
         if work is None:
             return False
+        self.ended = self._office.now
         if status and work.start.aftermath:
             self._again(work)
         return True

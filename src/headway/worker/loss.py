@@ -60,7 +60,7 @@ def loss_of(member: Member, status: int, *, asked: bool, host: str) -> Loss:
         count=count,
         table=tuple(member.slot.table()),
         doomed=_cancelled(member) | member.doomed,
-        cause=cause_of(status, member.memory),
+        cause=member.blamed or cause_of(status, member.memory),
         crashed=not (asked or member.doomed),
     )
 

@@ -73,6 +73,8 @@ class Member:
     is_void: bool = False
     #: What its process had when it was looked at last, in bytes.
     memory: int = 0
+    #: Why it was ended by us although its jobs are to blame; empty where it was not.
+    blamed: str = ""
 
     @property
     def life(self) -> Holder:

@@ -26,6 +26,8 @@ class Limits:
     jobs_per_child: int | None = None
     #: In mebibytes of resident memory at its highest.
     memory_per_child: int | None = None
+    #: A child that has more mebibytes is ended, whatever it runs.
+    memory_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,7 @@ class Supervisor:
         self._crew.start_missing()
         self._orders.obey()
         self._crew.end_overdue_jobs()
+        self._crew.end_too_large()
         self._crew.spread_work()
         self._crew.maintain()
         self._upkeep.keep_leases()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import resource
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from headway.errors import ConfigurationError
 from headway.wire import keys
@@ -140,17 +138,13 @@ class Upkeep:
                 self._office.contact.made(partial(record.beat, self._office.seconds))
             self._office.contact.made(self._look_at_queues)
             self._office.contact.made(self.sign)
-            self._measure()
+            self._crew.measure()
 
     def sign(self) -> None:
         """Write down that this process answers for its children."""
         children = sorted(self._crew.leases)
         identity = self._office.identity
         self._office.broker.sign(children, identity.written, identity.machine_id)
-
-    def _measure(self) -> None:
-        for member in self._members:
-            member.memory = memory_of(member.pid) if member.is_alive else 0
 
     def _look_at_queues(self) -> None:
         misused = self._office.broker.misused()
@@ -189,15 +183,6 @@ class Upkeep:
         waits = member.is_alive and member.slot.state is State.IDLE
         # One that runs many at once may have a lane that is free.
         return waits or (member.is_alive and self._office.plan.runs_many)
-
-
-def memory_of(pid: int) -> int:
-    """Return how much memory a process has, in bytes; 0 where that cannot be read."""
-    try:
-        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
-    except (OSError, IndexError):
-        return 0
-    return int(pages) * resource.getpagesize()
 
 
 def _is_of(name: str, record: str) -> bool:

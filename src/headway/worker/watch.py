@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from pathlib import Path
+
 from headway.broker import SupervisorBroker
 from headway.clock import Clock
 from headway.worker.member import Member
@@ -76,3 +79,12 @@ def show(
         begun = [(held.ordinal, seconds - (now - held.began)) for held in due]
         broker.show(member.holder, begun, seconds)
     member.shown = {held.ordinal for held in long}
+
+
+def memory_of(pid: int) -> int:
+    """Return how much memory a process has, in bytes; 0 where that cannot be read."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * resource.getpagesize()

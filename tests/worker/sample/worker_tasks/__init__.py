@@ -404,3 +404,35 @@ def write_into() -> None:
     job = current_job()
     assert job is not None
     job.commit("postgresql://")
+
+
+# What is too much, and what is odd
+
+
+@task
+def hoard(mebibytes: int) -> None:
+    mark("hoard")
+    kept = bytearray(mebibytes * 1024 * 1024)
+    while True:
+        kept[0] += 0
+        time.sleep(0.01)
+
+
+@task
+def fork(word: str) -> str:
+    """Leave a copy of the child, which goes on as if it were the child."""
+    pid = os.fork()
+    if not pid:
+        time.sleep(0.2)
+        return "of the copy"
+    return word
+
+
+@task
+def talk_without_end(lines: int) -> int:
+    job = current_job()
+    assert job is not None
+    for number in range(lines):
+        print("x" * 1000)
+        job.log(f"line {number}")
+    return lines
