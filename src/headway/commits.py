@@ -58,6 +58,8 @@ def claim(connection: Any, job: str, fence: int) -> bool:  # noqa: ANN401 - of m
     """
     connection = _plain(connection)
     _refuse_autocommit(connection)
+    if hasattr(connection, "exec_driver_sql"):  # SQLAlchemy's
+        _refuse_autocommit(connection.connection.driver_connection)
     steps = _steps(connection, job, fence)
     ask = next(steps)
     while True:
@@ -74,6 +76,8 @@ async def claim_async(connection: Any, job: str, fence: int) -> bool:  # noqa: A
         ConfigurationError: this is no connection, or no transaction is under way.
     """
     _refuse_autocommit(connection)
+    if hasattr(connection, "exec_driver_sql"):  # SQLAlchemy's
+        _refuse_autocommit((await connection.get_raw_connection()).driver_connection)
     steps = _steps(connection, job, fence)
     ask = next(steps)
     while True:
@@ -149,7 +153,9 @@ def _refuse_autocommit(connection: Any) -> None:  # noqa: ANN401 - of many libra
     if hasattr(connection, "in_atomic_block"):
         alone = not connection.in_atomic_block
     elif hasattr(connection, "isolation_level") and _is_sqlite(connection):
-        alone = connection.isolation_level is None and not connection.in_transaction
+        by_itself = getattr(connection, "autocommit", None) is True  # from 3.12 on
+        by_itself = by_itself or connection.isolation_level is None
+        alone = by_itself and not connection.in_transaction
     elif getattr(connection, "autocommit", False) is True:
         status = getattr(getattr(connection, "info", None), "transaction_status", _IDLE)
         alone = status == _IDLE

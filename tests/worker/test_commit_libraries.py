@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from headway.commits import claim, claim_async
 from headway.embedded.services import Services
@@ -125,6 +126,16 @@ def test_a_connection_without_a_transaction_is_refused(fresh):
             assert claim(connection, "job", 1)
         with connection.transaction():
             assert not claim(connection, "job", 2)
+
+
+def test_an_engine_that_commits_by_itself_is_refused(fresh):
+    engine = sqlalchemy.create_engine(
+        of_sqlalchemy(fresh), isolation_level="AUTOCOMMIT", poolclass=NullPool
+    )
+    with engine.connect() as connection:
+        with pytest.raises(ConfigurationError, match="no transaction is under way"):
+            claim(connection, "job", 1)
+        connection.rollback()
 
 
 DJANGO = """

@@ -7,6 +7,7 @@ import signal
 
 import psycopg
 import pytest
+from rq import Callback
 
 from headway.embedded.services import Services
 from tests.worker.running import until
@@ -94,3 +95,18 @@ def test_a_connection_that_commits_by_itself_is_refused(app, tasks, burst):
     job = tasks.write_into.enqueue()
     burst()
     assert "expected an open connection" in (job.info().error or "")
+
+
+def test_a_job_that_goes_by_rqs_code_is_fenced_as_well(
+    app, tasks, burst, marks, written, stock
+):
+    job = stock.enqueue(
+        "worker_tasks.write_and_die",
+        "w",
+        on_success=Callback("worker_tasks.called_back"),
+        job_id="by-rq",
+    )
+    burst()
+    assert app.job(job.id).result() == "was there"
+    assert marks.count("run w") == 2
+    assert written() == [("w", 1)]

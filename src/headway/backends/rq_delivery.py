@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import secrets
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from rq.timeouts import JobTimeoutException
 
 from headway.attempt import Attempt, error_line
 from headway.delivery import Delivery
-from headway.errors import TaskTimeoutError
+from headway.errors import Interrupted, TaskTimeoutError
 from headway.job import LOG_LINES, Progress
 from headway.outcome import Failed, Retried, Succeeded
 from headway.task import DefinedTask
@@ -34,6 +35,20 @@ ERRORS_KEPT = 10
 
 #: The job that an attempt here runs already: its own calls are plain calls.
 running_id: ContextVar[str | None] = ContextVar("headway_rq_job", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a worker of ours knows of the run that RQ's own code makes."""
+
+    #: See `RunningJob.fence`.
+    fence: int
+    #: See `SavesNotes.incarnation`.
+    incarnation: Callable[[], str]
+
+
+#: Set by a worker of ours; a stock one knows neither.
+run_of_ours: ContextVar[Run | None] = ContextVar("headway_rq_run", default=None)
 
 
 class RQTaskTimeoutError(TaskTimeoutError, JobTimeoutException):
@@ -114,6 +129,7 @@ class _JobRun:
         self._job = job
         self._task = task
         self._extras = job_hash.extras_of(job.meta)
+        self._run = run_of_ours.get()
 
     def run(self, attempt: Attempt) -> object:
         try:
@@ -146,10 +162,12 @@ class _JobRun:
             retry=job_hash.retry_of(self._extras, self._task.options.get("retry")),
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
             notes=self,
+            # A stock worker does not count: then no two runs have the same, no more.
+            fence=self._run.fence if self._run else secrets.randbits(53),
             checkpoint=self._extras.get("checkpoint"),
             timeouts=(JobTimeoutException,),
             timeout_error=RQTaskTimeoutError,
-            interrupts=(ReturnedRetry,),
+            interrupts=(ReturnedRetry, Interrupted),
             inspect=look_for_retry,
         )
 
@@ -171,6 +189,8 @@ class _JobRun:
 
     def incarnation(self) -> str:
         """Return what tells the job from others that have had its id."""
+        if self._run is not None:
+            return self._run.incarnation()
         return f"{self._job.created_at.isoformat()}:{self._job.repeats_left or ''}"
 
     def _remember(self, error: BaseException) -> None:

@@ -42,6 +42,8 @@ _ODD, _WRONG = timedelta(seconds=1), timedelta(seconds=10)
 _MUCH, _ALL_BUT = 0.8, 0.95
 #: A worker of ours says every ten seconds that it lives; RQ's own in seven minutes.
 _STALE = timedelta(seconds=60)
+#: While it runs a job RQ's own says so every half minute.
+_SILENT_RQ = timedelta(seconds=75)
 #: A due job that waits longer than this waits for nobody.
 _OVERDUE = 30
 _LOCAL = ("localhost", "127.0.0.1", "::1", "")
@@ -283,7 +285,12 @@ class Doctor:
                 )
                 mend = "its jobs are back; see what became of its machine"
                 yield warning("workers", said, mend)
-            elif not ours and is_no_process(str(worker.pid)) and _is_here(worker):
+            elif (
+                not ours
+                and (silent is None or silent > _SILENT_RQ)
+                and is_no_process(str(worker.pid))
+                and _is_here(worker)
+            ):
                 said = f"{worker.name}, one of RQ's own, is gone without a word"
                 mend = "a worker of Headway on its queues takes its jobs over"
                 yield warning("workers", said, mend)

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
+from redis.exceptions import ResponseError
+
 from headway.lease import Holder
 from headway.wire import keys
 from headway.wire.reading import Fields, text
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
 #: How many entries of a queue are looked at in one sweep.
 _MOST = 500
 #: For how long it is known that an entry was seen, in seconds.
-_KNOWN = 60
+_KNOWN = 10
+#: RQ's workers say every thirty seconds that they live, while they run a job.
+_SILENT = 75.0
+#: How long RQ itself leaves a job alone that was popped, in seconds.
+_AS_RQ = 60.0
 
 Fate = Literal["begun", "requeued", "gone"]
 
@@ -37,6 +43,8 @@ class Leftover(NamedTuple):
     execution: str
     #: Empty where nobody knows.
     worker: str
+    #: How many seconds at least have to be between two looks.
+    patience: float = 0.0
 
 
 class Leftovers:
@@ -75,7 +83,7 @@ class Leftovers:
 
     def adopt(self, leftover: Leftover, holder: Holder, ordinal: int) -> Fate:
         """Take a job over, for a holder whose jobs are then to be recovered."""
-        job_id, queue, execution, worker = leftover
+        job_id, queue, execution, worker, _patience = leftover
         names = [
             keys.started(queue),
             keys.intermediate(queue),
@@ -101,16 +109,18 @@ class Leftovers:
         begun = [_parts(text(both)) for both in started]
         yield from self._begun(queue, begun)
         waiting = {text(job_id) for job_id in popped} - {job_id for job_id, _ in begun}
-        if waiting and not self._may_be_popped(queue):
+        if waiting:
+            patience = _AS_RQ if self._may_be_popped(queue) else 0.0
             for job_id in sorted(waiting):
-                yield Leftover(job_id, queue, "", "")
+                yield Leftover(job_id, queue, "", "", patience)
 
     def _begun(self, queue: str, begun: list[tuple[str, str]]) -> Iterator[Leftover]:
         pipeline = self._client.pipeline(transaction=False)
         for job_id, execution in begun:
             name = f"{keys.EXECUTION_PREFIX}{job_id}:{execution}"
             pipeline.hget(name, "worker_name")
-        names = [text(name) for name in pipeline.execute()]
+        told = pipeline.execute(raise_on_error=False)
+        names = ["" if isinstance(name, Exception) else text(name) for name in told]
         dead = {name for name in set(names) if name and self._is_dead(name)}
         leased = self._leased() if dead else set()
         for (job_id, execution), worker in zip(begun, names, strict=True):
@@ -121,10 +131,18 @@ class Leftovers:
         record = self._record(worker)
         if record.text("headway_process"):
             return False  # ours have leases, and are told by these
-        if not record.text("birth") or record.text("death"):
-            return True
+        if not record.text("birth"):
+            return True  # it has not been heard of for as long as RQ waits
+        # The same name of a host is no proof that process ids are counted alike, and a
+        # job's process may outlive its worker's: RQ takes both for dead by then, too.
         is_here = record.text("hostname") == socket.gethostname()
-        return is_here and is_no_process(record.text("pid"))
+        is_silent = self._silence(record) > _SILENT
+        return is_silent and is_here and is_no_process(record.text("pid"))
+
+    def _silence(self, record: Fields) -> float:
+        heard = record.moment("last_heartbeat")
+        seconds, _micros = self._client.time()
+        return seconds - heard.timestamp() if heard else float("inf")
 
     def _record(self, worker: str) -> Fields:
         return Fields.of(self._client.hgetall(keys.worker(worker)))
@@ -139,15 +157,14 @@ class Leftovers:
     def _may_be_popped(self, queue: str) -> bool:
         """Tell whether a living worker of RQ's may have popped a job, and say so soon.
 
-        It does within milliseconds; one that runs another job has not.
+        It does within milliseconds, or is frozen; one that runs another job has not.
         """
         for key in self._client.smembers(keys.workers_of(queue)):
             worker = text(key).removeprefix(keys.WORKER_PREFIX)
             record = self._record(worker)
             if record.text("headway_process") or self._is_dead(worker):
                 continue
-            is_busy = record.text("state") == "busy"
-            if is_busy and not self._client.scard(keys.worker_executions(worker)):
+            if not self._client.scard(keys.worker_executions(worker)):
                 return True
         return False
 
@@ -155,23 +172,28 @@ class Leftovers:
         """Yield deferred jobs all of whose parents have finished."""
         found: Any = self._client.zrange(keys.deferred(queue), 0, _MOST - 1)
         for job_id in map(text, found):
-            parents = self._client.smembers(keys.dependencies(job_id))
+            try:
+                parents = self._client.smembers(keys.dependencies(job_id))
+            except ResponseError:
+                continue  # its key holds something else
             if not parents:
                 continue
             pipeline = self._client.pipeline(transaction=False)
             for parent in parents:
                 pipeline.hget(keys.job(text(parent)), "status")
-            if all(status == b"finished" for status in pipeline.execute()):
+            statuses = pipeline.execute(raise_on_error=False)
+            if all(status == b"finished" for status in statuses):
                 yield Leftover(job_id, queue, "deferred", "")
 
     def _was_seen(self, leftover: Leftover, pause: float) -> bool:
         key = keys.seen(leftover.job_id or leftover.queue, leftover.execution)
         seconds, micros = self._client.time()
         now = seconds + micros / 1e6
-        if self._client.set(key, now, nx=True, ex=_KNOWN):
+        wanted = max(pause, leftover.patience)
+        if self._client.set(key, now, nx=True, ex=int(wanted) + _KNOWN):
             return False
         first = self._client.get(key)
-        return first is not None and now - float(text(first)) >= pause
+        return first is not None and now - float(text(first)) >= wanted
 
 
 def _parts(both: str) -> tuple[str, str]:

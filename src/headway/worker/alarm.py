@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import FrameType
 
 from rq.timeouts import JobTimeoutException
@@ -53,6 +55,15 @@ class Alarm:
         """Say that it is over."""
         self._job_runs = False
         self._until = 0.0
+
+    @contextmanager
+    def interruptible(self) -> Generator[None]:
+        """Say that a job runs, whose time is somebody else's to look after."""
+        self._job_runs = True
+        try:
+            yield
+        finally:
+            self._job_runs = False
 
     def interrupt(self) -> None:
         """Break off the job that runs, if one does.

@@ -22,6 +22,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 from rq.worker import BaseWorker
 
+from headway.backends.rq_delivery import Run, run_of_ours
 from headway.clock import Clock
 from headway.errors import LeaseLostError, UnreadableJobError
 from headway.lease import Holder, Lease, Leased
@@ -30,6 +31,7 @@ from headway.wire.burial import bury
 from headway.wire.fence import FencedRedis
 from headway.wire.unique import give_back
 from headway.worker.ending import End, RQWorker
+from headway.worker.notes import Notes
 from headway.worker.trusted_job import TrustedJob
 
 if TYPE_CHECKING:
@@ -81,7 +83,13 @@ class RQCode:
 
     def perform(self, lease: Lease) -> bool:
         """Run a job and write its outcome as RQ does; tell whether it succeeded."""
-        return self._settled(lease, End.perform)
+        notes = Notes(self._client, self._holder, lease, self._clock)
+        run = Run(fence=lease.delivery, incarnation=notes.incarnation)
+        token = run_of_ours.set(run)
+        try:
+            return self._settled(lease, End.perform)
+        finally:
+            run_of_ours.reset(token)
 
     def fail(self, lease: Lease, error: BaseException, began: float) -> None:
         """Write that a job raised."""

@@ -87,6 +87,8 @@ class Child:
         self._alarm.install()
         broker = self._broker()
         self._job_class = job_class_of(app)
+        if not plan.runs_many:
+            self._job_class.interruptible = self._alarm.interruptible
         self._by_rq = RQCode(
             self._job_class,
             self._client,

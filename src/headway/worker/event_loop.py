@@ -74,7 +74,7 @@ class EventLoop:
                 delivery, error, timedelta(seconds=elapsed)
             )
         except asyncio.CancelledError:
-            if self._lane.slot.interrupt_asked:
+            if running.was_interrupted:
                 self._lane.give_up(running)
             else:
                 running.stopped = True

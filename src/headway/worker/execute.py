@@ -135,11 +135,9 @@ class Execute:
     def _ran(self, lease: Lease, index: int, began: float) -> bool:
         if not self.goes_by_rq(lease):
             return self._conclude(lease, self._outcome(lease, index), began)
-        self._alarm.begin(0)  # RQ sees to its timeouts itself
         try:
             return self.perform_by_rq(lease)
         finally:
-            self._alarm.end()
             self._alarm.install()  # RQ's own timeouts leave their own handler
 
     def _outcome(self, lease: Lease, index: int) -> Ending:

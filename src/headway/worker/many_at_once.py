@@ -213,8 +213,8 @@ class ManyAtOnce:
             if word == Told.CANCELLED:
                 running.told_at = now
                 self._break_off(running, Stopped)
-            elif self._slot.interrupt_asked:
-                running.told_at = now
+            elif self._slot.interrupt_asked and running.may_be_interrupted:
+                running.was_interrupted = True  # once: it may be saving its place
                 self._break_off(running, Interrupted)
             elif running.thread and not running.by_rq:
                 seconds = running.seconds

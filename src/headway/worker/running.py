@@ -33,6 +33,7 @@ class Running:
     succeeded: bool = False
     revoked: bool = False
     stopped: bool = False
+    was_interrupted: bool = False
     was_broken_off: bool = False
     #: What it was prevented by from being ended as it should.
     error: BaseException | None = None
@@ -50,6 +51,12 @@ class Running:
         with self.lock:
             is_free, self._is_taken = not self._is_taken, True
         return is_free
+
+    @property
+    def may_be_interrupted(self) -> bool:
+        """Tell whether its function runs, and was not told to end yet."""
+        is_over = self.outcome is not None or self.stopped or self.revoked
+        return not (is_over or self.was_interrupted or self.by_rq)
 
     @property
     def is_async(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rq.job import Job as RQJob
@@ -28,6 +29,8 @@ class TrustedJob(RQJob):
     """A job that resolves names through the application, and imports nothing else."""
 
     app: ClassVar[App]
+    #: Round the function itself: what comes after it may not be interrupted.
+    interruptible: ClassVar[Any] = nullcontext
     #: Its commit has to write `meta` as well, which RQ's own leaves alone.
     meta_changed = False
 
@@ -53,6 +56,10 @@ class TrustedJob(RQJob):
         if not pickled:  # RQ keeps, as bytes, what it cannot read: it is for nobody
             job.meta = job_hash.json_object(fields.get(b"meta"))
         return job
+
+    def _execute(self) -> object:
+        with type(self).interruptible():
+            return super()._execute()
 
     @property
     def func(self) -> Callable[..., Any]:

@@ -21,6 +21,10 @@
 
 local call = redis.call
 local id, execution = ARGV[1], ARGV[2]
+local kind = call('TYPE', KEYS[3]).ok
+if kind ~= 'list' and kind ~= 'none' then
+  return 'gone' -- its key may be mended
+end
 if execution ~= '' then
   local both = id .. ':' .. execution
   if call('ZREM', KEYS[1], both) == 0 then
@@ -29,6 +33,9 @@ if execution ~= '' then
   call('DEL', KEYS[6])
   call('ZREM', KEYS[7], execution)
   call('SREM', KEYS[8], both)
+  if call('ZCARD', KEYS[7]) > 0 then
+    return 'gone' -- another runs it by now
+  end
 end
 local was_popped = call('LREM', KEYS[2], 0, id) > 0
 if execution == '' and not was_popped then
