@@ -145,7 +145,7 @@ class _Reader:
         try:
             parts = urlsplit(url)
             _ = parts.port
-            if parts.scheme not in ("unix", "redis+unix") and parts.path.strip("/"):
+            if parts.scheme != "unix" and parts.path.strip("/"):
                 int(parts.path.strip("/"))  # redis-py would take database 0
         except ValueError:
             parts = None

@@ -14,6 +14,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from headway import App, load_app
+from headway.embedded.services import Services
 from tests.worker.running import Book, Marks, Worker
 
 HERE = Path(__file__).parent / "sample"
@@ -94,6 +95,14 @@ def burst(command) -> Callable[..., str]:
         return done.stdout + done.stderr
 
     return run
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory) -> Iterator[str]:
+    """The address of a Postgres of the module's own."""
+    data = tmp_path_factory.mktemp("services")
+    with Services(data=data).running({"postgres"}) as environment:
+        yield environment["DATABASE_URL"]
 
 
 @pytest.fixture

@@ -18,17 +18,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from headway.commits import claim, claim_async
-from headway.embedded.services import Services
 from headway.errors import ConfigurationError
 
 Transaction = Callable[[], AbstractContextManager[object]]
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    data = tmp_path_factory.mktemp("services")
-    with Services(data=data).running({"postgres"}) as environment:
-        yield environment["DATABASE_URL"]
 
 
 @pytest.fixture

@@ -9,15 +9,7 @@ import psycopg
 import pytest
 from rq import Callback
 
-from headway.embedded.services import Services
 from tests.worker.running import until
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    data = tmp_path_factory.mktemp("services")
-    with Services(data=data).running({"postgres"}) as environment:
-        yield environment["DATABASE_URL"]
 
 
 @pytest.fixture

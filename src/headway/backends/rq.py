@@ -24,6 +24,7 @@ from headway.wire import client as wire_client
 from headway.wire import job_hash
 from headway.wire.chunk import Chunk
 from headway.wire.exchange import Exchange
+from headway.wire.outage import way_out
 from headway.wire.server import CLUSTER_ERRORS, IN_A_CLUSTER
 from headway.wire.single import is_single, single
 
@@ -170,29 +171,10 @@ def _unconfirmed(envelopes: Sequence[Envelope], error: RedisError) -> EnqueueErr
     refused = isinstance(error, ResponseError | AuthenticationError)
     if refused and not more:
         return EnqueueError(
-            f"{whom}: it was not sent, Redis refuses it: {why}. {_mend(why)}"
+            f"{whom}: it was not sent, Redis refuses it: {why}. {way_out(why)}"
         )
     return EnqueueError(
         f"{whom}: Redis did not confirm: {why}. The jobs may be there all the same: "
-        f"send again with the same job_id, and there will be one of each. {_mend(why)}"
+        "send again with the same job_id, and there will be one of each. "
+        f"{way_out(why)}"
     )
-
-
-#: By what Redis says, or the system: what its reader can do.
-_MENDS = {
-    "maxmemory": "Its memory is full: raise maxmemory, or delete what is not needed",
-    "read only": "It is a replica: name the primary in REDIS_URL",
-    "Authentication required": "Put the password into REDIS_URL, as redis://:password@host",
-    "password": "Correct the password in REDIS_URL",
-    "no permissions": "Its user may not do that: see ACL GETUSER",
-    "MISCONF": "It cannot write to its disk: see its log",
-    "loading": "It reads its data after a start: try again soon",
-    "refused": "Nothing listens there: start it, or correct REDIS_URL",
-    "not known": "There is no such host: correct REDIS_URL",
-    "name resolution": "There is no such host: correct REDIS_URL",
-}
-
-
-def _mend(why: str) -> str:
-    found = [mend for word, mend in _MENDS.items() if word in why]
-    return found[0] if found else "Is it up, and is REDIS_URL right?"

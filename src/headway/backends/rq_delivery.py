@@ -20,6 +20,7 @@ from rq import Retry as RQRetry
 from rq import get_current_job
 from rq.job import Job as RQJob
 from rq.timeouts import JobTimeoutException
+from rq.utils import utcformat
 
 from headway.attempt import Attempt, error_line
 from headway.delivery import Delivery
@@ -191,7 +192,8 @@ class _JobRun:
         """Return what tells the job from others that have had its id."""
         if self._run is not None:
             return self._run.incarnation()
-        return f"{self._job.created_at.isoformat()}:{self._job.repeats_left or ''}"
+        created = utcformat(self._job.created_at)
+        return job_hash.incarnation(created, self._job.repeats_left)
 
     def _remember(self, error: BaseException) -> None:
         errors = [*self._extras.get("errors", []), error_line(error)]

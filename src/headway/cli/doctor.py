@@ -1,20 +1,16 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 
 import click
-from dotenv import load_dotenv
 
 from headway.app import load_app
-from headway.cli.environment import NO_REDIS, attach
+from headway.cli.environment import NO_REDIS, settings_here
 from headway.errors import ConfigurationError
 from headway.observe.doctor import Doctor, Finding, look_at_application, problem
-from headway.settings import Settings
 from headway.wire import client as wire_client
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
@@ -28,9 +24,6 @@ def doctor(*, strict: bool, as_json: bool) -> None:
 
     It changes nothing. Each finding comes with what mends it.
     """
-    load_dotenv(".env")
-    if (folder := os.getcwd()) not in sys.path:  # noqa: PTH109 - sys.path has texts
-        sys.path.insert(0, folder)
     found: list[Finding] = []
     for finding in _findings():
         found.append(finding)
@@ -50,10 +43,7 @@ def doctor(*, strict: bool, as_json: bool) -> None:
 
 def _findings() -> Iterator[Finding]:
     try:
-        settings = Settings.from_environment()
-        if settings.redis_url is None:
-            attach(settings)
-            settings = Settings.from_environment()
+        settings = settings_here()
     except ConfigurationError as error:
         yield problem("environment", str(error))
         return

@@ -23,6 +23,19 @@ def prepare() -> Settings:
     Raises:
         ConfigurationError: a variable is wrong, or nothing names a Redis.
     """
+    settings = settings_here()
+    if settings.redis_url is None:
+        raise ConfigurationError(NO_REDIS)
+    set_up_logs(settings)
+    return settings
+
+
+def settings_here() -> Settings:
+    """Read `.env`, put this folder on the path, and find running servers.
+
+    Raises:
+        ConfigurationError: a variable is wrong.
+    """
     load_dotenv(".env")
     if (folder := os.getcwd()) not in sys.path:  # noqa: PTH109 - sys.path has texts
         sys.path.insert(0, folder)
@@ -30,9 +43,6 @@ def prepare() -> Settings:
     if settings.redis_url is None:
         attach(settings)
         settings = Settings.from_environment()
-    if settings.redis_url is None:
-        raise ConfigurationError(NO_REDIS)
-    set_up_logs(settings)
     return settings
 
 

@@ -6,7 +6,6 @@ it. None of them changes anything.
 
 from __future__ import annotations
 
-import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,9 +22,9 @@ from headway.errors import ConfigurationError
 from headway.observe.workers import WorkerInfo, workers
 from headway.settings import without_password
 from headway.wire import keys
-from headway.wire.leftovers import is_no_process
+from headway.wire.leftovers import is_dead
 from headway.wire.outage import store_error
-from headway.wire.reading import text
+from headway.wire.reading import Fields, text
 from headway.wire.server import check_facts
 
 if TYPE_CHECKING:
@@ -42,8 +41,6 @@ _ODD, _WRONG = timedelta(seconds=1), timedelta(seconds=10)
 _MUCH, _ALL_BUT = 0.8, 0.95
 #: A worker of ours says every ten seconds that it lives; RQ's own in seven minutes.
 _STALE = timedelta(seconds=60)
-#: While it runs a job RQ's own says so every half minute.
-_SILENT_RQ = timedelta(seconds=75)
 #: A due job that waits longer than this waits for nobody.
 _OVERDUE = 30
 _LOCAL = ("localhost", "127.0.0.1", "::1", "")
@@ -138,6 +135,10 @@ class Doctor:
     def _facts(self) -> Mapping[str, Any]:
         facts: Mapping[str, Any] = self._client.info("everything")
         return facts
+
+    @cached_property
+    def _registered(self) -> list[WorkerInfo]:
+        return workers(self._client)
 
     # Redis
 
@@ -255,7 +256,7 @@ class Doctor:
     def _queues(self) -> Findings:
         if self._app is None:
             return
-        served = {queue for each in workers(self._client) for queue in each.queues}
+        served = {queue for each in self._registered for queue in each.queues}
         for queue in self._app.queues:
             kind = text(self._client.type(keys.queue(queue.name)))
             if kind not in ("list", "none"):
@@ -274,9 +275,9 @@ class Doctor:
 
     def _workers(self) -> Findings:
         now = datetime.now(UTC)
-        for worker in workers(self._client):
-            key = keys.worker(worker.name)
-            ours = self._client.hexists(key, "headway_process")
+        for worker in self._registered:
+            record = Fields.of(self._client.hgetall(keys.worker(worker.name)))
+            ours = record.text("headway_process")
             silent = now - worker.heartbeat if worker.heartbeat else None
             if ours and silent is not None and silent > _STALE:
                 said = (
@@ -285,12 +286,7 @@ class Doctor:
                 )
                 mend = "its jobs are back; see what became of its machine"
                 yield warning("workers", said, mend)
-            elif (
-                not ours
-                and (silent is None or silent > _SILENT_RQ)
-                and is_no_process(str(worker.pid))
-                and _is_here(worker)
-            ):
+            elif is_dead(record, now.timestamp()):
                 said = f"{worker.name}, one of RQ's own, is gone without a word"
                 mend = "a worker of Headway on its queues takes its jobs over"
                 yield warning("workers", said, mend)
@@ -311,7 +307,3 @@ class Doctor:
             said = f"{count} ids were put aside, since their keys hold no job"
             mend = f"look at them: LRANGE {keys.QUARANTINE} 0 -1"
             yield warning("quarantine", said, mend)
-
-
-def _is_here(worker: WorkerInfo) -> bool:
-    return worker.hostname == socket.gethostname()

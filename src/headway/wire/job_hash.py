@@ -157,6 +157,11 @@ def retry_of(extras: Extras, of_task: Retry | None) -> Retry | None:
     return Retry.from_wire(wire) if wire else None
 
 
+def incarnation(created_at: str, repeats_left: object) -> str:
+    """Return what tells a job from others that have had its id, and its repeats."""
+    return f"{created_at}:{repeats_left or ''}".rstrip(":")
+
+
 def json_object(text: str | bytes | None) -> dict[str, Any]:
     """Return a stored JSON object; an empty one for anything else."""
     try:

@@ -95,7 +95,7 @@ def canceled(queue_name: str) -> str:
 
 def worker(name: str) -> str:
     """Hash: what a worker says of itself."""
-    return f"{WORKER_PREFIX}{name}"
+    return f"{PREFIX}:worker:{name}"
 
 
 def unique(key: str) -> str:
@@ -131,7 +131,7 @@ FINISHED_PREFIX = finished("")
 FAILED_PREFIX = failed("")
 EXECUTION_PREFIX = f"{PREFIX}:execution:"
 EXECUTIONS_PREFIX = f"{PREFIX}:executions:"
-WORKER_PREFIX = f"{PREFIX}:worker:"
+WORKER_PREFIX = worker("")
 
 #: Sorted set: children by the millisecond at which their lease runs out.
 LEASES = f"{OURS}:leases"

@@ -68,8 +68,9 @@ class Leftovers:
 
         `pause` is how many seconds have to be between two looks.
         """
-        dead = [each for queue in self._queues for each in self._of(queue)]
-        return [each for each in dead if self._was_seen(each, pause)]
+        now = self._now()
+        dead = [each for queue in self._queues for each in self._of(queue, now)]
+        return [each for each in dead if self._was_seen(each, pause, now)]
 
     def waits_for_nobody(self, pause: float) -> bool:
         """Tell whether jobs were let go by what they wait for, and are not enqueued."""
@@ -79,7 +80,8 @@ class Leftovers:
         waiting = zip(self._queues, pipeline.execute(), strict=True)
         left = [Leftover("", queue, "ready", "") for queue, count in waiting if count]
         left += [each for queue in self._queues for each in self._met(queue)]
-        return any([self._was_seen(each, pause) for each in left])  # noqa: C419 - all are noted
+        now = self._now()
+        return any([self._was_seen(each, pause, now) for each in left])  # noqa: C419 - all are noted
 
     def adopt(self, leftover: Leftover, holder: Holder, ordinal: int) -> Fate:
         """Take a job over, for a holder whose jobs are then to be recovered."""
@@ -99,7 +101,11 @@ class Leftovers:
         arguments: list[Value] = [job_id, execution, queue, holder.child, ordinal]
         return cast("Fate", text(self._adopt(self._client, names, arguments)))
 
-    def _of(self, queue: str) -> Iterator[Leftover]:
+    def _now(self) -> float:
+        seconds, micros = self._client.time()
+        return seconds + micros / 1e6
+
+    def _of(self, queue: str, now: float) -> Iterator[Leftover]:
         pipeline = self._client.pipeline(transaction=False)
         pipeline.lrange(keys.intermediate(queue), 0, _MOST - 1)
         pipeline.zrange(keys.started(queue), 0, _MOST - 1)
@@ -107,42 +113,28 @@ class Leftovers:
         if not isinstance(popped, list) or not isinstance(started, list):
             return  # a key of another type: the supervisor says so
         begun = [_parts(text(both)) for both in started]
-        yield from self._begun(queue, begun)
+        yield from self._begun(queue, begun, now)
         waiting = {text(job_id) for job_id in popped} - {job_id for job_id, _ in begun}
         if waiting:
-            patience = _AS_RQ if self._may_be_popped(queue) else 0.0
+            patience = _AS_RQ if self._may_be_popped(queue, now) else 0.0
             for job_id in sorted(waiting):
                 yield Leftover(job_id, queue, "", "", patience)
 
-    def _begun(self, queue: str, begun: list[tuple[str, str]]) -> Iterator[Leftover]:
+    def _begun(
+        self, queue: str, begun: list[tuple[str, str]], now: float
+    ) -> Iterator[Leftover]:
         pipeline = self._client.pipeline(transaction=False)
         for job_id, execution in begun:
             name = f"{keys.EXECUTION_PREFIX}{job_id}:{execution}"
             pipeline.hget(name, "worker_name")
         told = pipeline.execute(raise_on_error=False)
         names = ["" if isinstance(name, Exception) else text(name) for name in told]
-        dead = {name for name in set(names) if name and self._is_dead(name)}
+        workers = set(filter(None, names))
+        dead = {name for name in workers if is_dead(self._record(name), now)}
         leased = self._leased() if dead else set()
         for (job_id, execution), worker in zip(begun, names, strict=True):
             if worker in dead and job_id not in leased:
                 yield Leftover(job_id, queue, execution, worker)
-
-    def _is_dead(self, worker: str) -> bool:
-        record = self._record(worker)
-        if record.text("headway_process"):
-            return False  # ours have leases, and are told by these
-        if not record.text("birth"):
-            return True  # it has not been heard of for as long as RQ waits
-        # The same name of a host is no proof that process ids are counted alike, and a
-        # job's process may outlive its worker's: RQ takes both for dead by then, too.
-        is_here = record.text("hostname") == socket.gethostname()
-        is_silent = self._silence(record) > _SILENT
-        return is_silent and is_here and is_no_process(record.text("pid"))
-
-    def _silence(self, record: Fields) -> float:
-        heard = record.moment("last_heartbeat")
-        seconds, _micros = self._client.time()
-        return seconds - heard.timestamp() if heard else float("inf")
 
     def _record(self, worker: str) -> Fields:
         return Fields.of(self._client.hgetall(keys.worker(worker)))
@@ -154,7 +146,7 @@ class Leftovers:
             pipeline.hkeys(keys.lease(child))
         return {text(job_id) for found in pipeline.execute() for job_id in found}
 
-    def _may_be_popped(self, queue: str) -> bool:
+    def _may_be_popped(self, queue: str, now: float) -> bool:
         """Tell whether a living worker of RQ's may have popped a job, and say so soon.
 
         It does within milliseconds, or is frozen; one that runs another job has not.
@@ -162,7 +154,7 @@ class Leftovers:
         for key in self._client.smembers(keys.workers_of(queue)):
             worker = text(key).removeprefix(keys.WORKER_PREFIX)
             record = self._record(worker)
-            if record.text("headway_process") or self._is_dead(worker):
+            if record.text("headway_process") or is_dead(record, now):
                 continue
             if not self._client.scard(keys.worker_executions(worker)):
                 return True
@@ -185,10 +177,8 @@ class Leftovers:
             if all(status == b"finished" for status in statuses):
                 yield Leftover(job_id, queue, "deferred", "")
 
-    def _was_seen(self, leftover: Leftover, pause: float) -> bool:
+    def _was_seen(self, leftover: Leftover, pause: float, now: float) -> bool:
         key = keys.seen(leftover.job_id or leftover.queue, leftover.execution)
-        seconds, micros = self._client.time()
-        now = seconds + micros / 1e6
         wanted = max(pause, leftover.patience)
         if self._client.set(key, now, nx=True, ex=int(wanted) + _KNOWN):
             return False
@@ -199,6 +189,23 @@ class Leftovers:
 def _parts(both: str) -> tuple[str, str]:
     job_id, _, execution = both.partition(":")
     return job_id, execution
+
+
+def is_dead(record: Fields, now: float) -> bool:
+    """Tell whether a worker of RQ's own is sure to be gone, by what it said last.
+
+    `now` is in seconds since 1970.
+    """
+    if record.text("headway_process"):
+        return False  # ours have leases, and are told by these
+    if not record.text("birth"):
+        return True  # it has not been heard of for as long as RQ waits
+    heard = record.moment("last_heartbeat")
+    # The same name of a host is no proof that process ids are counted alike, and the
+    # process of a job may outlive its worker's: RQ takes both for dead by then, too.
+    is_here = record.text("hostname") == socket.gethostname()
+    is_silent = heard is None or now - heard.timestamp() > _SILENT
+    return is_silent and is_here and is_no_process(record.text("pid"))
 
 
 def is_no_process(pid: str) -> bool:

@@ -74,3 +74,24 @@ def address(client: Redis) -> str:
     given = client.get_connection_kwargs()
     place = given.get("path") or f"{given.get('host')}:{given.get('port', 6379)}"
     return f"{place}/{given.get('db') or 0}"
+
+
+#: By a word of what Redis or the system says: what its reader can do.
+_MENDS = {
+    "maxmemory": "Its memory is full: raise maxmemory, or delete what is not needed",
+    "read only": "It is a replica: name the primary in REDIS_URL",
+    "Authentication required": "Put the password into REDIS_URL, as redis://:password@host",
+    "password": "Correct the password in REDIS_URL",
+    "no permissions": "Its user may not do that: see ACL GETUSER",
+    "MISCONF": "It cannot write to its disk: see its log",
+    "loading": "It reads its data after a start: try again soon",
+    "refused": "Nothing listens there: start it, or correct REDIS_URL",
+    "not known": "There is no such host: correct REDIS_URL",
+    "name resolution": "There is no such host: correct REDIS_URL",
+}
+
+
+def way_out(why: str) -> str:
+    """Return what mends it, by what Redis or the system said."""
+    found = [mend for word, mend in _MENDS.items() if word in why]
+    return found[0] if found else "Is it up, and is REDIS_URL right?"

@@ -25,10 +25,9 @@ from headway.errors import (
 from headway.lease import Holder, Lease, Leased
 from headway.outcome import Failed, Retried
 from headway.wire import keys
-from headway.wire.broker import RELEASE, release_call
-from headway.wire.line import Line
 from headway.wire.reading import Fields, text
 from headway.wire.stored_job import StoredJob
+from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker.by_rq import RQCode
 from headway.worker.delivering import Deliver
 from headway.worker.notes import Notes
@@ -87,13 +86,12 @@ def settle(
         case "stopped":
             by_rq.stop(lease, aftermath.began)
         case "crashed" if _may_run_again(lease, fields, app):
-            _give_back(aftermath.leased, client)
+            broker = RedisSupervisorBroker(client, (), lease=plan.lease.total_seconds())
+            broker.release(aftermath.holder, [aftermath.leased.ordinal])
         case "crashed":
             by_rq.fail(lease, _crashed(fields), aftermath.began)
         case "timeout" | "killed":
             _end(lease, _outcome(lease, aftermath, app, client), aftermath, by_rq)
-    if not client.exists(keys.lease(aftermath.holder.child)):
-        client.zrem(keys.LEASES, aftermath.holder.child)
 
 
 def _may_run_again(lease: Lease, fields: dict[bytes, bytes], app: App) -> bool:
@@ -120,14 +118,6 @@ def _fate(lease: Lease, fields: dict[bytes, bytes], app: App) -> object:
             f"{info.task}: on_orphan returned {fate!r}, expected 'requeue' or 'fail'"
         )
     return fate
-
-
-def _give_back(leased: Leased, client: Redis) -> None:
-    line = Line(client, (RELEASE,))
-    try:
-        line.ask(release_call(leased.holder, [(leased.job_id, leased.ordinal)]), 1)
-    finally:
-        line.close()
 
 
 def _crashed(fields: dict[bytes, bytes]) -> JobCrashedError:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway.worker")
 
-#: How many deferred jobs of a queue are looked at, at the start of a child.
+#: How many deferred jobs of a queue are looked at.
 MOST_DEFERRED = 500
 #: What Sentry and OpenTelemetry replace; RQ itself defines these in BaseWorker.
 _HOOKS = ("perform_job", "handle_exception")
@@ -137,6 +137,11 @@ class RQCode:
         worker: Any = self._rq_worker(self._client)  # rq is typed in part
         for queue in worker.queues:
             self._tend(queue.ready_job_registry.cleanup, f"ready jobs of {queue.name}")
+
+    def enqueue_met(self) -> None:
+        """Enqueue deferred jobs whose parents' worker died before it let them go."""
+        worker: Any = self._rq_worker(self._client)  # rq is typed in part
+        for queue in worker.queues:
             self._tend(partial(_enqueue_met, queue), f"deferred jobs of {queue.name}")
 
     def maintain(self) -> None:
@@ -241,7 +246,6 @@ class RQCode:
 
 
 def _enqueue_met(queue: Queue) -> None:
-    """Enqueue deferred jobs whose parents' worker died before it could."""
     for job_id in queue.deferred_job_registry.get_job_ids(0, MOST_DEFERRED - 1):
         job = queue.fetch_job(job_id)
         if job is not None and job.dependencies_are_met():

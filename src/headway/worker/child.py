@@ -66,6 +66,8 @@ class Child:
 
     def _live(self, app: App) -> int:
         self._by_rq.enqueue_ready()  # its predecessor may have been killed
+        if self._start.enqueue_met:
+            self._by_rq.enqueue_met()
         if self._start.maintain:
             self._by_rq.maintain()
         self._settle_aftermath(app)

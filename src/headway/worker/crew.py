@@ -150,10 +150,10 @@ class Crew:
         expected = self._is_expected(member, status)
         asked = expected or self.is_killed or member.is_void
         host = self._office.identity.host
-        self._losses.append(loss_of(member, status, asked=asked, host=host))
-        if not asked and not member.doomed:
-            cause = member.blamed or losses.cause_of(status, member.memory)
-            log.warning("a child of %s ended: %s", member.worker, cause)
+        loss = loss_of(member, status, asked=asked, host=host)
+        self._losses.append(loss)
+        if loss.crashed:
+            log.warning("a child of %s ended: %s", member.worker, loss.cause)
         member.doomed, member.to_release, member.shown = {}, set(), set()
         member.is_void, member.blamed = False, ""
         # At a later start it is a deploy that is under way, or a disk that is full.

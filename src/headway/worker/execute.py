@@ -127,7 +127,7 @@ class Execute:
             except Interrupted:
                 self.tell_interrupted(lease)
                 self._slot.drop(index)
-                return True  # the supervisor gives it back, when this child has left
+                return False
         self._supply.forget(lease)
         self._slot.finish(index, failed=not succeeded)
         return True

@@ -80,7 +80,7 @@ class Finishers:
 
     def enqueue_let_go(self, worker: str) -> None:
         """Have the jobs enqueued that wait for nobody any more."""
-        self._ask(worker)
+        self._ask(worker, enqueue_met=True)
 
     def _ask(
         self,
@@ -88,12 +88,14 @@ class Finishers:
         *,
         aftermath: tuple[Aftermath, ...] = (),
         maintain: bool = False,
+        enqueue_met: bool = False,
     ) -> None:
         start = Start(
             plan=self._office.plan,
             holder=new_holder(worker),
             aftermath=aftermath,
             maintain=maintain,
+            enqueue_met=enqueue_met,
             jobs=0,
         )
         self._waiting.append(Work(start=start))
@@ -133,6 +135,8 @@ class Finishers:
         self.ended = self._office.now
         if status and work.start.aftermath:
             self._again(work)
+        else:
+            self._forget_holders(work)
         return True
 
     def _again(self, work: Work) -> None:
@@ -151,7 +155,11 @@ class Finishers:
             if not self._office.contact.made(bury):
                 self._again(work)
                 return
-            holder, machine = aftermath.holder, self._office.identity.machine_id
+        self._forget_holders(work)
+
+    def _forget_holders(self, work: Work) -> None:
+        machine = self._office.identity.machine_id
+        for holder in {each.holder for each in work.start.aftermath}:
             forget = partial(self._office.broker.forget, holder, machine)
             self._office.contact.made(forget)
 

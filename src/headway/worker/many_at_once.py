@@ -179,8 +179,7 @@ class ManyAtOnce:
             raise running.error
         if running.revoked:
             self._slot.drop(running.index)
-            if not running.was_broken_off:
-                self._supply.release([running.lease])
+            self._supply.release([running.lease])
         else:
             self._conclude(running)
         self._supply.forget(running.lease)

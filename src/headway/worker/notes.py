@@ -90,7 +90,7 @@ class Notes:
         held, (created, repeats) = pipeline.execute()
         if text(held) != f"{lease.ordinal}:{lease.queue}":
             raise self._loss()
-        return f"{text(created)}:{text(repeats)}".rstrip(":")
+        return job_hash.incarnation(text(created), text(repeats))
 
     def _loss(self) -> LeaseLostError:
         return LeaseLostError(

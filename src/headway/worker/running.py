@@ -34,7 +34,6 @@ class Running:
     revoked: bool = False
     stopped: bool = False
     was_interrupted: bool = False
-    was_broken_off: bool = False
     #: What it was prevented by from being ended as it should.
     error: BaseException | None = None
     #: How long it may run; none or less for ever.
@@ -109,9 +108,9 @@ class Lane:
             self.slot.task_is_over(running.index)
 
     def give_up(self, running: Running) -> None:
-        """Leave a job that was broken off to the supervisor, which gives it back."""
+        """Have a job go back that was broken off, since the worker has to leave."""
         self.execute.tell_interrupted(running.lease)
-        running.revoked = running.was_broken_off = True
+        running.revoked = True
 
     def settle(self, running: Running) -> None:
         """Write an outcome that only RQ's own code can, in whichever thread this is."""

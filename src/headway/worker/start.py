@@ -21,6 +21,8 @@ class Start:
     jobs: int | None = None
     #: RQ's registries are to be tended before anything else.
     maintain: bool = False
+    #: Deferred jobs that wait for nobody are to be enqueued before anything else.
+    enqueue_met: bool = False
     #: The first child speaks for all where all would say the same.
     is_first: bool = False
     #: It serves queues of a device, which a job can break for all that follow.

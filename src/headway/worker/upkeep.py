@@ -86,8 +86,9 @@ class Upkeep:
             if other in self._records or not _is_of(name, other):
                 continue
             process = Identity.read(text(client.hget(text(key), "headway_process")))
-            is_here = process is not None and process.machine == mine.machine
-            if process is not None and is_here and not mine.sees_dead(process):
+            if process is None or process.machine != mine.machine:
+                continue
+            if not mine.sees_dead(process):
                 raise ConfigurationError(
                     f"a worker named {name!r} runs already, as process {process.pid} "
                     "on this machine: stop it, or take another --name"

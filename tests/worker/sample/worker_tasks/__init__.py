@@ -18,7 +18,15 @@ from typing import Annotated, Literal
 import psycopg
 from worker_app import app
 
-from headway import Interrupted, JobInfo, Retry, current_job, fixed, injected
+from headway import (
+    Interrupted,
+    JobInfo,
+    Retry,
+    RunningJob,
+    current_job,
+    fixed,
+    injected,
+)
 
 task = app.task
 FOLDER = Path(os.environ["WORKER_FOLDER"])
@@ -29,6 +37,12 @@ ONE_SECOND = timedelta(seconds=1)
 def mark(line: str) -> None:
     with (FOLDER / "marks").open("a") as file:
         file.write(f"{line}\n")
+
+
+def this_job() -> RunningJob:
+    job = current_job()
+    assert job is not None
+    return job
 
 
 def is_open(gate: str) -> bool:
@@ -178,8 +192,7 @@ def _count(line: str) -> int:
 
 @task
 def report(times: int) -> None:
-    job = current_job()
-    assert job is not None
+    job = this_job()
     for number in range(1, times + 1):
         job.progress(number, times)
     job.log("all said")
@@ -187,8 +200,7 @@ def report(times: int) -> None:
 
 @task
 def report_then_wait(gate: str) -> None:
-    job = current_job()
-    assert job is not None
+    job = this_job()
     job.progress(1, 2)
     held.function(gate)
     job.progress(2, 2)
@@ -251,8 +263,7 @@ def held_then_fail(gate: str) -> None:
 @task
 def pages(gate: str) -> int:
     """Count on from where an earlier attempt was broken off, until the gate opens."""
-    job = current_job()
-    assert job is not None
+    job = this_job()
     page = job.last_checkpoint or 0
     mark(f"begin {gate} at {page}")
     try:
@@ -268,8 +279,7 @@ def pages(gate: str) -> int:
 
 @task
 async def pages_async(gate: str) -> int:
-    job = current_job()
-    assert job is not None
+    job = this_job()
     page = job.last_checkpoint or 0
     mark(f"begin {gate} at {page}")
     try:
@@ -339,8 +349,7 @@ def connect() -> psycopg.Connection:
 
 @task
 def write(word: str) -> str:
-    job = current_job()
-    assert job is not None
+    job = this_job()
     with connect() as database:
         if not job.commit(database):
             return "was there"
@@ -366,8 +375,7 @@ def write_after(gate: str) -> str:
 
 @task(retry=Retry(attempts=2, backoff=AT_ONCE))
 def write_second_time(word: str) -> str:
-    job = current_job()
-    assert job is not None
+    job = this_job()
     with connect() as database:
         assert job.commit(database)
         row = (word, job.fence)
@@ -379,8 +387,7 @@ def write_second_time(word: str) -> str:
 
 @task(retry=Retry(attempts=2, backoff=AT_ONCE))
 async def write_async(word: str) -> str:
-    job = current_job()
-    assert job is not None
+    job = this_job()
     address = os.environ["DATABASE_URL"]
     async with await psycopg.AsyncConnection.connect(address) as database:
         assert await job.commit_async(database)
@@ -393,16 +400,14 @@ async def write_async(word: str) -> str:
 
 @task
 def write_without_transaction() -> None:
-    job = current_job()
-    assert job is not None
+    job = this_job()
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
         job.commit(database)
 
 
 @task
 def write_into() -> None:
-    job = current_job()
-    assert job is not None
+    job = this_job()
     job.commit("postgresql://")
 
 
@@ -430,8 +435,7 @@ def fork(word: str) -> str:
 
 @task
 def talk_without_end(lines: int) -> int:
-    job = current_job()
-    assert job is not None
+    job = this_job()
     for number in range(lines):
         print("x" * 1000)
         job.log(f"line {number}")
