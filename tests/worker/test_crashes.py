@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from time import monotonic
 
 import pytest
 
@@ -149,6 +150,23 @@ def test_a_task_decides_what_becomes_of_its_orphans(app, tasks, burst, marks, bo
     assert marks.count("asked of once: 1") == 1
     assert f"on_orphan of job {jobs[2].id} cannot be asked: it goes back" in said
     assert book.leased() == book.of("wip") == []
+
+
+def test_one_worker_answers_for_a_dead_ones_job_while_its_task_decides(
+    app, tasks, worker, marks, book
+):
+    lost = worker()
+    job = tasks.held_undecided.enqueue("gate")
+    marks.until("begin gate")
+    lost.send(signal.SIGKILL)
+    worker()
+    marks.until("begin fate of gate")
+    since = monotonic()
+    until(lambda: monotonic() - since > 2.5, "it was looked for again")
+    marks.open("fate of gate")
+    until(lambda: job.status == "failed", "failed")
+    assert marks.count("begin fate of gate") == 1
+    assert book.field(job, "headway_crashes") == "1"
 
 
 def test_a_function_that_decides_does_not_travel(tasks):

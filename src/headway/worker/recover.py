@@ -97,7 +97,8 @@ class Recovery:
         self, holder: Holder, process: Identity | None, cause: str, *, late: bool
     ) -> None:
         host = process.host if process else "unknown"
-        recovered = self._office.broker.recover(
+        mine, broker = self._office.identity, self._office.broker
+        recovered = broker.recover(
             holder,
             begun=None,
             story=story(cause, holder.worker, host, self._office.clock.now()),
@@ -114,4 +115,8 @@ class Recovery:
                 host,
                 orphan.crashes,
             )
-        self._finishers.settle(crashed(recovered, self._office.clock))
+        if left := crashed(recovered, self._office.clock):
+            # From now on it is this process that answers for them: they are not to be
+            # recovered again while the application decides.
+            broker.sign([holder.child], mine.written, mine.machine_id)
+            self._finishers.settle(left)

@@ -340,6 +340,16 @@ def decided(word: str) -> str:
     return kill.function(word)
 
 
+def fate_when_open(job: JobInfo) -> Literal["fail"]:
+    held.function(f"fate of {job.args[0]}")
+    return "fail"
+
+
+@task(on_orphan=fate_when_open)
+def held_undecided(gate: str) -> str:
+    return held.function(gate)
+
+
 # What writes into a database of its own
 
 
