@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from headway.lease import Holder, Lease, Leased, Recovered, Served, Turn
+from headway.lease import Gone, Holder, Lease, Leased, Recovered, Served, Turn
 
 
 class ChildBroker(Protocol):
@@ -121,12 +121,12 @@ class SupervisorBroker(Protocol):
         story: str,
         crash_limit: int,
         kept: Sequence[int] = (),
-        late: bool = False,
+        gone: Gone = "dead",
     ) -> list[Recovered]:
         """Give back what a holder has but `kept`; those it had begun have crashed it.
 
-        Where nobody knows which these are, it is all of them. `late`: only if its lease
-        has run out.
+        Where nobody knows which these are, it is all of them. Where it was ended, they
+        have not crashed it. What may not run twice is left to the application.
         """
         ...
 

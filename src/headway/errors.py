@@ -21,6 +21,7 @@ HeadwayError
 ├── TaskTimeoutError          the task ran longer than its timeout
 ├── JobKilledError            a person had the process killed that ran the job
 ├── JobCrashedError           the job has ended too many workers
+├── JobBrokenOffError         the job was broken off, and may not run twice
 ├── JobExpiredError           the job waited longer than its `expires`
 ├── ResultError               what the task returned cannot be written as JSON
 ├── ResourceError             a resource belongs to another process, or is empty
@@ -121,6 +122,10 @@ class JobCrashedError(HeadwayError):
     """Says of a failed job that it has ended too many workers."""
 
 
+class JobBrokenOffError(HeadwayError):
+    """Says of a failed job that it was broken off, and may not run again by itself."""
+
+
 class JobExpiredError(HeadwayError):
     """Raised in a worker when a job waited longer than its `expires`."""
 
@@ -142,6 +147,7 @@ class Interrupted(BaseException):
     """Raised into a task whose worker leaves before the task has ended.
 
     The task may save its place (`current_job().checkpoint`) and is to raise it again;
-    the job goes back to the front of its queue and spends no retry. An `async def` task
-    gets asyncio's own CancelledError instead.
+    the job goes back to the front of its queue and spends no retry, or is failed where
+    its task says `on_orphan="fail"`. An `async def` task gets asyncio's own
+    CancelledError instead.
     """

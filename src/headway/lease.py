@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 # A NamedTuple and not a dataclass: one is made for each job of the fastest path.
@@ -70,12 +70,17 @@ class Leased(NamedTuple):
     queue: str
 
 
+#: How a holder came to its end: by itself; by us, for no fault of what it had begun; or
+#: nobody knows, but that its lease has run out.
+Gone = Literal["dead", "ended", "late"]
+
+
 class Recovered(NamedTuple):
     """What became of an orphan."""
 
     leased: Leased
-    #: "requeued"; "left" in its lease, for the application to decide; or "gone" where
-    #: it had ended or was deleted.
+    #: "requeued"; "left" in its lease, for the application to decide; "broken off", and
+    #: left as well; or "gone" where it had ended or was deleted.
     fate: str
     #: How many workers it has ended.
     crashes: int
@@ -83,7 +88,8 @@ class Recovered(NamedTuple):
     @property
     def told(self) -> str:
         """Return its fate in words for a person."""
-        return "not given to another" if self.fate == "left" else self.fate
+        is_left = self.fate in ("left", "broken off")
+        return "not given to another" if is_left else self.fate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

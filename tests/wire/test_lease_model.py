@@ -1,9 +1,9 @@
 """Every order of reserve, renew, acknowledge, release and recover, against the scripts.
 
-Children come, work, die, are taken for dead and go on. Whatever the order: each job is
-in exactly one place, has one outcome at most, and knows how often it was delivered and
-how many workers it has ended. `HEADWAY_MODEL_STEPS=100000 scripts/test
-wire/test_lease_model.py` is the long mode.
+Children come, work, die, are ended, or are taken for dead and go on. Whatever the
+order: each job is in exactly one place, has one outcome at most, and knows how often it
+was delivered and how many workers it has ended. `HEADWAY_MODEL_STEPS=100000
+scripts/test wire/test_lease_model.py` is the long mode.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from headway.lease import Lease, Recovered
+from headway.lease import Gone, Lease, Recovered
 from headway.wire import keys
 from headway.wire.supervision import RedisSupervisorBroker
 from tests.wire.test_worker_scripts import Child, send
@@ -46,6 +46,8 @@ class World(RuleBasedStateMachine):
         self.store.flushdb()
         self.supervisor = RedisSupervisorBroker(self.store, QUEUES, lease=30.0)
         self.sent: list[str] = []
+        #: Of these, what may not run twice by itself.
+        self.once: set[str] = set()
         self.children: dict[str, Child] = {}
         #: What each child believes to hold, whether it still does or not.
         self.believed: dict[str, list[Lease]] = {}
@@ -73,9 +75,13 @@ class World(RuleBasedStateMachine):
         return self.children[name]
 
     @precondition(lambda self: len(self.sent) - len(self._ended) < ALIVE)
-    @rule(count=st.integers(1, 2), queue=st.sampled_from(QUEUES))
-    def enqueue(self, count: int, queue: str) -> None:
-        self.sent += send(self.app, self.basic, count, queue=queue)
+    @rule(count=st.integers(1, 2), queue=st.sampled_from(QUEUES), once=st.booleans())
+    def enqueue(self, count: int, queue: str, once: bool) -> None:
+        on_orphan = "fail" if once else "requeue"
+        sent = send(self.app, self.basic, count, queue=queue, on_orphan=on_orphan)
+        self.sent += sent
+        if once:
+            self.once.update(sent)
 
     @rule(name=NAMES, wanted=st.integers(1, 3))
     def reserve(self, name: str, wanted: int) -> None:
@@ -122,15 +128,20 @@ class World(RuleBasedStateMachine):
             child = self.children[name].holder.child
             assert self.supervisor.renew([child]) == [], "nothing was recovered"
 
-    @rule(name=NAMES, begun=st.integers(0, 3), goes_on=st.booleans())
-    def die(self, name: str, begun: int, goes_on: bool) -> None:
+    @rule(
+        name=NAMES,
+        begun=st.integers(0, 3),
+        goes_on=st.booleans(),
+        gone=st.sampled_from(("dead", "ended")),
+    )
+    def die(self, name: str, begun: int, goes_on: bool, gone: Gone) -> None:
         """End a life that had begun so many jobs, or take it for dead in error."""
         child = self.children.pop(name, None)
         if child is None:
             return
         believed = self.believed.pop(name)
         ran = [lease.ordinal for lease in believed[:begun]]
-        self._recover(child, ran)
+        self._recover(child, ran, gone)
         if goes_on:
             self.zombies.append((child, believed))
         else:
@@ -143,9 +154,9 @@ class World(RuleBasedStateMachine):
         if child is None or not child.held():
             return
         began = list(child.held())  # nobody can know which of them had
-        assert self._recover(child, began, late=True) == []
+        assert self._recover(child, began, "late") == []
         self.store.zadd(keys.LEASES, {child.holder.child: 0})
-        found = self._recover(child, began, late=True)
+        found = self._recover(child, began, "late")
         lost = self.supervisor.renew([child.holder.child])
         # What is left in the lease, for the application to decide, keeps it.
         assert bool(lost) is all(each.fate != "left" for each in found)
@@ -167,30 +178,45 @@ class World(RuleBasedStateMachine):
             self._release(child, stale)
 
     def _recover(
-        self, child: Child, begun: list[int], *, late: bool = False
+        self, child: Child, begun: list[int], gone: Gone = "dead"
     ) -> list[Recovered]:
         held = {job_id for job_id, _queue in child.held().values()}
-        found = self.supervisor.recover(
-            child.holder,
-            begun=None if late else begun,
-            story="why",
-            crash_limit=LIMIT,
-            late=late,
-        )
-        if late and not found:
+        found = self._recovered(child, None if gone == "late" else begun, gone)
+        if gone == "late" and not found:
             return found
         assert {each.leased.job_id for each in found} == held, "none is passed over"
         for each in found:
-            job_id = each.leased.job_id
-            self.crashed[job_id] += each.leased.ordinal in begun
-            assert each.crashes == self.crashed[job_id] or not each.crashes
-            assert each.fate == ("left" if each.crashes >= LIMIT else "requeued"), (
-                "no more than so many crashes"
-            )
-            if each.fate == "left":
-                self.supervisor.bury(each.leased, reason="enough", now=2e9)
-                self.buried.add(job_id)
+            had_begun = each.leased.ordinal in begun
+            crashes = had_begun and gone != "ended"
+            self.crashed[each.leased.job_id] += crashes
+            assert each.crashes == crashes * self.crashed[each.leased.job_id]
+            assert each.fate == self._fate(each, had_begun, gone)
+            if each.fate != "requeued":
+                self._decide(child, each)
         return found
+
+    def _recovered(
+        self, child: Child, begun: list[int] | None, gone: Gone
+    ) -> list[Recovered]:
+        return self.supervisor.recover(
+            child.holder, begun=begun, story="why", crash_limit=LIMIT, gone=gone
+        )
+
+    def _fate(self, orphan: Recovered, had_begun: bool, gone: Gone) -> str:
+        if had_begun and orphan.leased.job_id in self.once:
+            return "broken off" if gone == "ended" else "left"
+        return "left" if orphan.crashes >= LIMIT else "requeued"
+
+    def _decide(self, child: Child, left: Recovered) -> None:
+        """Do what the application says; who was to ask it may have been lost."""
+        if left.fate == "broken off":
+            again = self._recovered(child, None, "dead")
+            assert left in again, "no crash is counted for it"
+        if left.fate == "broken off" and left.leased.ordinal % 2:
+            self.supervisor.release(child.holder, [left.leased.ordinal])
+            return
+        self.supervisor.bury(left.leased, reason="enough", now=2e9)
+        self.buried.add(left.leased.job_id)
 
     @precondition(lambda self: self.zombies)
     @rule(at=st.integers(0, 10), what=st.sampled_from(("end", "take", "back", "die")))

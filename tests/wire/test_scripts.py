@@ -338,6 +338,7 @@ def test_a_requeued_job_has_all_its_attempts_and_crashes_again(app, basic, store
     job = basic.add.enqueue(1)
     job.cancel()
     past = {"headway_crashes": 3, "headway_delivery": 7, "number_of_retries": 2}
+    past["headway_broken_off"] = "by a worker"
     store.hset(keys.job(job.id), mapping=past)
     job.requeue()
     assert not set(past) & {n.decode() for n in store.hkeys(keys.job(job.id))}

@@ -69,9 +69,9 @@ def supervisor(store):
     return RedisSupervisorBroker(store, ["high", "default"], lease=30.0)
 
 
-def recover(supervisor, child, begun=(), kept=()):
+def recover(supervisor, child, begun=(), kept=(), gone="dead"):
     return supervisor.recover(
-        child.holder, begun=begun, kept=kept, story="why", crash_limit=3
+        child.holder, begun=begun, kept=kept, story="why", crash_limit=3, gone=gone
     )
 
 
@@ -303,6 +303,38 @@ def test_a_dead_childs_jobs_go_back_and_only_the_begun_one_is_counted(
     assert recover(supervisor, child) == []
 
 
+def test_what_was_ended_goes_back_uncounted(app, basic, store, children, supervisor):
+    ids = send(app, basic, 2)
+    child = children()
+    begun, _ = child.take()
+    found = recover(supervisor, child, begun=[begun.ordinal], gone="ended")
+    assert {(each.fate, each.crashes) for each in found} == {("requeued", 0)}
+    assert waiting(store) == ids
+    assert field(store, ids[0], "headway_crashes") == ""
+
+
+def test_what_was_ended_and_may_not_run_twice_stays_leased_until_that_is_decided(
+    app, basic, store, children, supervisor
+):
+    ids = send(app, basic, 2, on_orphan="fail")
+    child = children()
+    begun, _ = child.take()
+    for since, gone in (([begun.ordinal], "ended"), (None, "dead")):
+        found = recover(supervisor, child, begun=since, gone=gone)
+        (left,) = (each for each in found if each.leased.job_id == ids[0])
+        assert (left.fate, left.crashes) == ("broken off", 0)
+        assert child.held() == {begun.ordinal: (ids[0], "default")}
+        assert store.zscore(keys.LEASES, child.holder.child)
+    assert waiting(store) == ids[1:]  # it had not begun
+    assert field(store, ids[0], "headway_crashes") == ""
+    assert field(store, ids[0], "headway_broken_off").endswith(" why")
+    supervisor.release(child.holder, [begun.ordinal])
+    other = children("fedcba9876543210")
+    again = other.take(1)[0]
+    (found,) = recover(supervisor, other, begun=[again.ordinal])
+    assert (found.fate, found.crashes) == ("left", 1), "it holds of that run alone"
+
+
 def test_what_is_kept_stays_leased(app, basic, store, children, supervisor):
     ids = send(app, basic, 2)
     child = children()
@@ -346,7 +378,7 @@ def test_only_leases_that_ran_out_are_late(app, basic, store, children, supervis
     assert supervisor.late() == [(late.holder, "host 1 2")]
     assert len(supervisor.neighbours("machine")) == 2
     assert supervisor.neighbours("elsewhere") == []
-    told = {"begun": None, "story": "why", "crash_limit": 3, "late": True}
+    told = {"begun": None, "story": "why", "crash_limit": 3, "gone": "late"}
     assert supervisor.recover(alive.holder, **told) == []
     (found,) = supervisor.recover(late.holder, **told)
     assert (found.leased.job_id, found.fate, found.crashes) == (ids[1], "requeued", 1)

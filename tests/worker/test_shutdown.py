@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from time import monotonic
 
@@ -79,7 +80,7 @@ def test_a_job_that_is_broken_off_goes_on_from_where_it_was(
     job = task.enqueue("book")
     marks.until("begin book at 0")
     assert running.stop() == 0
-    assert f"job {job.id} had not ended when the worker had to leave" in running.said
+    assert f"job {job.id} is requeued: it was broken off" in running.said
     assert book.waiting() == [job.id]
     assert book.leased() == book.of("wip") == []
     page = place_of(marks, "book")
@@ -128,6 +129,101 @@ def test_a_job_that_does_not_heed_it_is_killed_and_goes_back(
     assert marks.count("deaf gate") >= 1
     assert book.waiting() == [job.id]
     assert not book.field(job, "headway_crashes")
+
+
+def test_what_dies_of_being_broken_off_is_not_to_blame(app, tasks, worker, marks, book):
+    running = worker(HEADWAY_GRACE="1")
+    job = tasks.die_when_interrupted.enqueue("gate")
+    marks.until("begin gate")
+    assert running.stop() == 0
+    assert book.waiting() == [job.id]
+    assert not book.field(job, "headway_crashes")
+
+
+BROKEN_OFF = (
+    "it was broken off, and may not run again: .* its worker was stopped before"
+)
+
+
+def assert_it_failed_uncounted(job, book):
+    until(lambda: job.status == "failed", "failed")
+    assert re.search(BROKEN_OFF, job.info().error or "")
+    assert not book.field(job, "headway_crashes")
+    assert not book.field(job, "number_of_retries")
+    assert book.leased() == book.of("wip") == book.waiting() == []
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["one", "threads", "loop"])
+def test_what_must_not_run_twice_and_is_broken_off_is_failed(
+    mode, app, tasks, worker, marks, book
+):
+    task = tasks.pages_async if "--concurrency" in mode else tasks.pages
+    running = worker(*mode, HEADWAY_GRACE="1")
+    job = task.using(on_orphan="fail").enqueue("book")
+    marks.until("begin book at 0")
+    assert running.stop() == 0
+    worker(*mode)  # where the first had no time for it
+    assert_it_failed_uncounted(job, book)
+    assert marks.count("begin book at 0") == 1
+    assert job.info().checkpoint == place_of(marks, "book")
+
+
+@pytest.mark.parametrize("mode", MODES[:2], ids=["one", "threads"])
+def test_what_must_not_run_twice_and_is_killed_is_failed(
+    mode, app, tasks, worker, marks, book
+):
+    running = worker(*mode, HEADWAY_GRACE="1")
+    job = tasks.deaf.using(on_orphan="fail").enqueue("gate")
+    marks.until("begin gate")
+    assert running.stop() == 0
+    worker(*mode)
+    assert_it_failed_uncounted(job, book)
+    assert marks.count("begin gate") == 1
+
+
+def test_what_must_not_run_twice_and_ends_well_is_finished(app, tasks, worker, marks):
+    running = worker(HEADWAY_GRACE="1")
+    job = tasks.hasty.using(on_orphan="fail").enqueue("gate")
+    marks.until("begin gate")
+    assert running.stop() == 0
+    assert job.result(timeout=0) == "what there was"
+
+
+def test_a_task_decides_what_becomes_of_what_is_broken_off(
+    app, tasks, worker, marks, book
+):
+    running = worker("--threads", "2", HEADWAY_GRACE="1")
+    once, again = (tasks.held_decided.enqueue(word) for word in ("once", "again"))
+    for word in ("once", "again"):
+        marks.until(f"begin {word}")
+    assert running.stop() == 0
+    worker("--threads", "2")
+    marks.until("begin again", 2)
+    marks.open("again")
+    assert again.result(timeout=5) == "again"
+    assert_it_failed_uncounted(once, book)
+    assert not book.field(again, "headway_crashes")
+    assert marks.count("begin once") == 1
+    assert {marks.count(f"asked of {w}: 0") for w in ("once", "again")} == {1}
+
+
+def test_what_is_not_decided_when_a_worker_leaves_is_decided_by_the_next(
+    app, tasks, worker, marks, book
+):
+    running = worker(HEADWAY_GRACE="0")
+    job = tasks.held_undecided.enqueue("gate")
+    marks.until("begin gate")
+    begin = monotonic()
+    running.send(signal.SIGTERM)
+    marks.until("begin fate of gate")
+    assert running.end() == 0
+    assert monotonic() - begin < 2 + 1 + 1.5
+    assert (job.status, book.leased()) == ("started", [job.id])
+    worker()
+    marks.until("begin fate of gate", 2)
+    marks.open("fate of gate")
+    assert_it_failed_uncounted(job, book)
+    assert marks.count("begin gate") == 1
 
 
 def test_a_repeated_sigterm_does_not_shorten_the_grace(app, tasks, worker, marks, book):

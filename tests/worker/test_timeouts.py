@@ -39,6 +39,25 @@ def test_a_job_that_was_ended_for_its_time_follows_its_rule(app, tasks, burst):
     assert "TaskTimeoutError" in job.info().errors[0]
 
 
+def test_what_must_not_run_twice_is_failed_by_a_neighbour_that_is_ended(
+    app, tasks, worker, marks, book
+):
+    worker("--threads", "3")
+    mild, strict = tasks.held.enqueue("mild"), tasks.held.using(on_orphan="fail")
+    once = strict.enqueue("strict")
+    for word in ("mild", "strict"):
+        marks.until(f"begin {word}")
+    late = tasks.loop_in_c.enqueue()
+    marks.until("begin mild", 2)
+    until(lambda: {once.status, late.status} == {"failed"}, "both failed")
+    assert "because of another job: Task exceeded" in (once.info().error or "")
+    assert "TaskTimeoutError" in (late.info().error or "")
+    marks.open("mild")
+    assert mild.result(timeout=5) == "mild"
+    assert marks.count("begin strict") == 1
+    assert not any(book.field(each, "headway_crashes") for each in (mild, once, late))
+
+
 def test_a_job_that_was_ended_for_its_time_gives_its_unique_key_back(
     app, tasks, burst, store
 ):

@@ -39,6 +39,7 @@ FORGOTTEN = (
     "headway_story",
     "headway_superseded",
     "headway_delivery",
+    "headway_broken_off",
 )
 
 

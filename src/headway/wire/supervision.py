@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from headway.lease import Holder, Leased, Recovered
+from headway.lease import Gone, Holder, Leased, Recovered
 from headway.wire import keys
 from headway.wire.broker import RELEASE, release_call
 from headway.wire.burial import bury
@@ -157,17 +157,17 @@ class RedisSupervisorBroker:
         story: str,
         crash_limit: int,
         kept: Sequence[int] = (),
-        late: bool = False,
+        gone: Gone = "dead",
     ) -> list[Recovered]:
         """Give back what a holder has but `kept`; those it had begun have crashed it.
 
-        Where nobody knows which these are, it is all of them. `late`: only if its lease
-        has run out.
+        Where nobody knows which these are, it is all of them. Where it was ended, they
+        have not crashed it. What may not run twice is left to the application.
         """
         which = ["*"] if begun is None else begun
         arguments = [
             holder.child,
-            "late" if late else "dead",
+            gone,
             crash_limit,
             story,
             self._lease_ms,

@@ -1,9 +1,9 @@
 """What is left to say of a job whose child is gone.
 
-A job that ran too long in code that does not return, that a person has stopped, or that
-has ended too many workers: its outcome may call callbacks or follow a rule for retries,
-which are the application's. So a process that has the application writes it, under the
-old lease.
+A job that ran too long in code that does not return, that a person has stopped, that
+has ended too many workers, or that was broken off and may not run twice: its outcome
+may call callbacks or follow a rule for retries, which are the application's. So a
+process that has the application writes it, under the old lease.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from headway.app import App
 from headway.errors import (
     ConfigurationError,
     HeadwayError,
+    JobBrokenOffError,
     JobCrashedError,
     JobKilledError,
     TaskTimeoutError,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway.worker")
 
-Why = Literal["timeout", "stopped", "killed", "succeeded", "crashed"]
+Why = Literal["timeout", "stopped", "killed", "succeeded", "crashed", "broken off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +86,13 @@ def settle(
             by_rq.succeed(lease, result, aftermath.began)
         case "stopped":
             by_rq.stop(lease, aftermath.began)
-        case "crashed" if _may_run_again(lease, fields, app):
+        case "crashed" | "broken off" if _may_run_again(lease, fields, app):
             broker = RedisSupervisorBroker(client, (), lease=plan.lease.total_seconds())
             broker.release(aftermath.holder, [aftermath.leased.ordinal])
         case "crashed":
             by_rq.fail(lease, _crashed(fields), aftermath.began)
+        case "broken off":
+            by_rq.fail(lease, _broken_off(fields), aftermath.began)
         case "timeout" | "killed":
             _end(lease, _outcome(lease, aftermath, app, client), aftermath, by_rq)
 
@@ -128,6 +131,11 @@ def _crashed(fields: dict[bytes, bytes]) -> JobCrashedError:
     if times == "1":
         last = f"the worker that ran it ended, and it may not run again: {story[-1]}"
     return JobCrashedError("\n".join(["no worker is given it again:", *story, last]))
+
+
+def _broken_off(fields: dict[bytes, bytes]) -> JobBrokenOffError:
+    _execution, _, story = text(fields.get(b"headway_broken_off")).partition(" ")
+    return JobBrokenOffError(f"it was broken off, and may not run again: {story}")
 
 
 def _end(

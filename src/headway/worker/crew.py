@@ -94,7 +94,7 @@ class Crew:
             member.kill(signal.SIGTERM)
 
     def interrupt(self) -> None:
-        """Break off what still runs; a job may save its place, and goes back."""
+        """Break off what still runs; a job may save its place."""
         for member in self.members:
             member.slot.ask_to_interrupt()
             member.kill(signal.SIGTERM)
@@ -105,10 +105,14 @@ class Crew:
             member.kill(signal.SIGQUIT)
 
     def kill(self) -> None:
-        """End what still runs; its jobs go back to their queues, uncounted."""
+        """End all children; no crash is counted for what they still run."""
         self.is_killed = True
         for member in self.members:
             member.kill()
+
+    def close(self) -> None:
+        """End whatever there is; what is left undone is recovered by others."""
+        self.kill()
         self._finishers.kill()
 
     def end_superseded(self, children: Sequence[str]) -> None:
@@ -148,9 +152,9 @@ class Crew:
     def _bury(self, member: Member, status: int) -> None:
         member.pid = 0
         expected = self._is_expected(member, status)
-        asked = expected or self.is_killed or member.is_void
+        ended = self._why_ended(member, expected=expected)
         host = self._office.identity.host
-        loss = loss_of(member, status, asked=asked, host=host)
+        loss = loss_of(member, status, ended=ended, host=host)
         self._losses.append(loss)
         if loss.crashed:
             log.warning("a child of %s ended: %s", member.worker, loss.cause)
@@ -175,6 +179,16 @@ class Crew:
         member.short_lives = member.short_lives + 1 if short else 0
         pause = min(LONGEST_PAUSE, 0.1 * 2 ** (member.short_lives - 1)) if short else 0
         member.not_before = now + pause
+
+    def _why_ended(self, member: Member, *, expected: bool) -> str:
+        """Say why we have ended a child, in words for a person; empty: we have not."""
+        if member.doomed:
+            reason = next(iter(member.doomed.values())).reason
+            return f"its process was ended because of another job: {reason}"
+        # Whichever way it ends then: what it runs or has broken off is not to blame.
+        if expected or member.slot.interrupt_asked:
+            return "its worker was stopped before it had ended"
+        return "its process was ended, having lost its lease" if member.is_void else ""
 
     def _is_expected(self, member: Member, status: int) -> bool:
         """Tell whether it ended as children should: a job may exit with any code."""

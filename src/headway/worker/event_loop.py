@@ -74,10 +74,8 @@ class EventLoop:
                 delivery, error, timedelta(seconds=elapsed)
             )
         except asyncio.CancelledError:
-            if running.was_interrupted:
-                self._lane.give_up(running)
-            else:
-                running.stopped = True
+            running.broken_off = running.was_interrupted
+            running.stopped = not running.was_interrupted
         except (KeyboardInterrupt, GeneratorExit) as error:  # would end the loop
             running.outcome = Failed(error=error)
 

@@ -9,7 +9,6 @@ whatever else becomes of a job is written by RQ's own code, at once.
 from __future__ import annotations
 
 import json
-import logging
 import os
 from dataclasses import dataclass
 from datetime import timedelta
@@ -43,8 +42,6 @@ from headway.worker.trusted_job import UnreadJob
 
 if TYPE_CHECKING:
     from redis import Redis
-
-log = logging.getLogger("headway.worker")
 
 #: A job that has run for longer may have been shown in RQ's registries meanwhile.
 SHOWN_AFTER = 0.2
@@ -125,9 +122,9 @@ class Execute:
             try:
                 succeeded = self._ran(lease, index, began)
             except Interrupted:
-                self.tell_interrupted(lease)
-                self._slot.drop(index)
-                return False
+                # It stays leased, and begun in the slot: what becomes of it is for the
+                # supervisor to say, as of all that a child leaves behind.
+                return True
         self._supply.forget(lease)
         self._slot.finish(index, failed=not succeeded)
         return True
@@ -274,14 +271,6 @@ class Execute:
         """Write a success that others wait for."""
         result = json.loads(noted.value) if noted.value else None
         self._by_rq.succeed(noted.lease, result, noted.began)
-
-    def tell_interrupted(self, lease: Lease) -> None:
-        """Say that a job was broken off since the worker has to leave."""
-        log.warning(
-            "job %s had not ended when the worker had to leave: it was broken off, and "
-            "goes back to the front of its queue",
-            lease.job_id,
-        )
 
     def _look_for_poison(self, error: BaseException) -> None:
         if self._has_device and cuda.is_poisoned(error):

@@ -1,8 +1,9 @@
 """What is done about the jobs of a child that is gone.
 
 What it had finished is acknowledged, from its slot. What it had begun is an orphan: it
-goes back, and counts as a crash of that job alone. What it had not begun goes back as
-if nothing had been. What only the application can decide is handed to a finisher.
+goes back, and counts as a crash of that job alone, unless it was us who ended the
+child. What it had not begun goes back as if nothing had been. What only the application
+can decide is handed to a finisher.
 """
 
 from __future__ import annotations
@@ -44,14 +45,15 @@ class Loss:
 
     @property
     def begun(self) -> list[int]:
-        """Return the ordinals of the jobs that may have ended it."""
-        if not self.crashed:
-            return []
+        """Return the ordinals of the jobs that it had begun, and not ended."""
         return [held.ordinal for held in self.table if held.began and not held.over]
 
 
-def loss_of(member: Member, status: int, *, asked: bool, host: str) -> Loss:
-    """Return what is lost with a child, by the status that the system reports."""
+def loss_of(member: Member, status: int, *, ended: str, host: str) -> Loss:
+    """Return what is lost with a child, by the status that the system reports.
+
+    `ended` says why we have ended it; empty where it came to its end by what it ran.
+    """
     notes, count = member.slot.notes()
     return Loss(
         holder=member.life,
@@ -60,8 +62,8 @@ def loss_of(member: Member, status: int, *, asked: bool, host: str) -> Loss:
         count=count,
         table=tuple(member.slot.table()),
         doomed=_cancelled(member) | member.doomed,
-        cause=member.blamed or cause_of(status, member.memory),
-        crashed=not (asked or member.doomed),
+        cause=ended or member.blamed or cause_of(status, member.memory),
+        crashed=not ended,
     )
 
 
@@ -104,14 +106,15 @@ def settle(loss: Loss, broker: SupervisorBroker, clock: Clock) -> Sequence[After
         kept=[each.leased.ordinal for each in aftermath],
         story=story(loss.cause, loss.holder.worker, loss.host, clock.now()),
         crash_limit=CRASH_LIMIT,
+        gone="dead" if loss.crashed else "ended",
     )
-    unfinished = {held.ordinal for held in loss.table if held.began and not held.over}
     for orphan in recovered:
-        if not loss.crashed and orphan.leased.ordinal in unfinished:
+        if not loss.crashed and orphan.leased.ordinal in loss.begun:
             log.warning(
-                "job %s had not ended when its process was: it goes back to the front "
-                "of its queue",
+                "job %s is %s: it was broken off: %s",
                 orphan.leased.job_id,
+                orphan.told,
+                loss.cause,
             )
         if orphan.crashes:
             log.warning(
@@ -121,17 +124,19 @@ def settle(loss: Loss, broker: SupervisorBroker, clock: Clock) -> Sequence[After
                 loss.cause,
                 orphan.crashes,
             )
-    return [*aftermath, *crashed(recovered, clock)]
+    return [*aftermath, *undecided(recovered, clock)]
 
 
-def crashed(recovered: Iterable[Recovered], clock: Clock) -> list[Aftermath]:
+def undecided(recovered: Iterable[Recovered], clock: Clock) -> list[Aftermath]:
     """Return the orphans whose end, if it is one, only the application can write."""
     now = clock.now().timestamp()
-    return [
-        Aftermath(leased=orphan.leased, began=now, why="crashed")
-        for orphan in recovered
-        if orphan.fate == "left" and orphan.crashes
-    ]
+    found: list[Aftermath] = []
+    for orphan in recovered:
+        if orphan.fate == "broken off":
+            found.append(Aftermath(leased=orphan.leased, began=now, why="broken off"))
+        elif orphan.fate == "left" and orphan.crashes:
+            found.append(Aftermath(leased=orphan.leased, began=now, why="crashed"))
+    return found
 
 
 def _successes(loss: Loss, parents: Sequence[str]) -> list[Aftermath]:

@@ -177,6 +177,9 @@ class ManyAtOnce:
             self._threads.busy -= 1
         if running.error is not None:
             raise running.error
+        if running.broken_off:
+            self._jobs.discard(running)  # its supervisor sees to it, by slot and lease
+            return
         if running.revoked:
             self._slot.drop(running.index)
             self._supply.release([running.lease])

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
-from headway.lease import Holder
+from headway.lease import Gone, Holder
 from headway.wire.leftovers import Leftover, Leftovers
 from headway.worker.finishers import Finishers
 from headway.worker.identity import Identity
-from headway.worker.loss import crashed, story
+from headway.worker.loss import story, undecided
 from headway.worker.member import new_holder
 from headway.worker.office import Office
 from headway.worker.plan import CRASH_LIMIT
@@ -58,7 +58,7 @@ class Recovery:
         for holder, written in broker.neighbours(mine.machine_id):
             other = Identity.read(written)
             if other is not None and mine.sees_dead(other):
-                self._recover(holder, other, "its worker was killed", late=False)
+                self._recover(holder, other, "its worker was killed", "dead")
                 broker.forget(holder, mine.machine_id)
                 broker.unregister(holder.worker, written)
 
@@ -67,7 +67,7 @@ class Recovery:
             other = Identity.read(written)
             cause = "its worker did not renew its lease"
             try:
-                self._recover(holder, other, cause, late=True)
+                self._recover(holder, other, cause, "late")
             except ResponseError as error:  # the others need not wait for this one
                 log.error("what %s held cannot be recovered: %s", holder.child, error)  # noqa: TRY400 - in Redis' own words
 
@@ -91,10 +91,10 @@ class Recovery:
                     each.job_id,
                     each.queue,
                 )
-        self._recover(holder, None, "its worker, one of RQ's own, is gone", late=False)
+        self._recover(holder, None, "its worker, one of RQ's own, is gone", "dead")
 
     def _recover(
-        self, holder: Holder, process: Identity | None, cause: str, *, late: bool
+        self, holder: Holder, process: Identity | None, cause: str, gone: Gone
     ) -> None:
         host = process.host if process else "unknown"
         mine, broker = self._office.identity, self._office.broker
@@ -103,11 +103,11 @@ class Recovery:
             begun=None,
             story=story(cause, holder.worker, host, self._office.clock.now()),
             crash_limit=CRASH_LIMIT,
-            late=late,
+            gone=gone,
         )
         for orphan in recovered:
             log.warning(
-                "job %s is %s: %s (%s on host %s); that was time %d",
+                "job %s is %s: %s (%s on host %s); crashes counted: %d",
                 orphan.leased.job_id,
                 orphan.told,
                 cause,
@@ -115,7 +115,7 @@ class Recovery:
                 host,
                 orphan.crashes,
             )
-        if left := crashed(recovered, self._office.clock):
+        if left := undecided(recovered, self._office.clock):
             # From now on it is this process that answers for them: they are not to be
             # recovered again while the application decides.
             broker.sign([holder.child], mine.written, mine.machine_id)

@@ -34,6 +34,8 @@ class Running:
     revoked: bool = False
     stopped: bool = False
     was_interrupted: bool = False
+    #: It has heeded that, and let it pass.
+    broken_off: bool = False
     #: What it was prevented by from being ended as it should.
     error: BaseException | None = None
     #: How long it may run; none or less for ever.
@@ -106,11 +108,6 @@ class Lane:
             return await self.execute.attempted_async(running.lease, delivery)
         finally:
             self.slot.task_is_over(running.index)
-
-    def give_up(self, running: Running) -> None:
-        """Have a job go back that was broken off, since the worker has to leave."""
-        self.execute.tell_interrupted(running.lease)
-        running.revoked = True
 
     def settle(self, running: Running) -> None:
         """Write an outcome that only RQ's own code can, in whichever thread this is."""

@@ -30,6 +30,9 @@ SAME_SIGNAL = 1.0
 #: What a job has that is broken off, to save its place, in seconds. With the grace it
 #: is less than what platforms give until they kill: 30 s on Heroku and Kubernetes.
 LAST_WORDS = 2.0
+#: What the application has then to write the end of what was broken off, in seconds.
+#: Where that is too short, whoever recovers the jobs has it written.
+LAST_OUTCOMES = 1.0
 
 
 class Supervisor:
@@ -69,7 +72,7 @@ class Supervisor:
                     self._round()
                     self._signals.wait(TICK)
         finally:
-            self._crew.kill()
+            self._crew.close()
             self._upkeep.end()
             self._orders.close()
         if self._crew.is_unfit:
@@ -130,7 +133,10 @@ class Supervisor:
                 log.info("idle for as long as it may be")
                 self.stop()
         elif self._interrupted_at is not None:
-            if now - self._interrupted_at > LAST_WORDS:
+            waited = now - self._interrupted_at
+            if waited > LAST_WORDS + LAST_OUTCOMES:
+                self._crew.close()
+            elif waited > LAST_WORDS:
                 self._crew.kill()
         elif now - self._stop_since >= self._grace:
             self._interrupted_at = now

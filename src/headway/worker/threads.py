@@ -95,7 +95,7 @@ class Threads:
         except Stopped:
             running.stopped = True
         except Interrupted:
-            self._lane.give_up(running)
+            running.broken_off = True
         except BaseException as error:  # noqa: BLE001 - a lane outlives any job
             running.outcome = Failed(error=error)
 

@@ -1,7 +1,9 @@
 -- Give back the jobs of a child that is dead, or whose lease ran out. A crash is not a
 -- failure of the job: it spends no retry. What the application has to decide (a job that
 -- has ended too many workers, or one that may not run twice) is left in the lease, which
--- is prolonged, for whoever recovers it to hand to the application's own code.
+-- is prolonged, for whoever recovers it to hand to the application's own code. Where that
+-- is one that was broken off, its hash says so of this very execution: should that code
+-- not come to it, the next to recover it counts no crash either.
 --
 -- KEYS[1]   hash: the lease of the child, `ordinal:queue` by id
 -- KEYS[2]   sorted set: children by the millisecond at which their lease ends
@@ -10,7 +12,8 @@
 -- KEYS[5]   string: the least ordinal that the child has not given up
 -- KEYS[6]   set: `job:execution` of what its worker runs
 -- ARGV[1]   the child
--- ARGV[2]   "dead": we know; "late": only if its lease has run out
+-- ARGV[2]   "dead": we know; "ended": by us, which no job of it is to blame for; "late":
+--           only if its lease has run out
 -- ARGV[3]   how many workers a job may end
 -- ARGV[4]   what has become of this one, as a line for people
 -- ARGV[5]   for how many milliseconds what is left stays leased
@@ -24,15 +27,15 @@
 -- then the ordinals of the jobs that had begun; "*" where nobody knows: all of them;
 --           with a minus in front those that are left in the lease whatever they are
 --
--- Returns for each job that was not left so: id, queue, "requeued" | "left" | "gone",
--- how often it crashed, its ordinal.
+-- Returns for each job that was not left so: id, queue, "requeued" | "left" |
+-- "broken off" (and left) | "gone", how often it crashed, its ordinal.
 
 local FIRST, STORY_LINES = 13, 10
 local NEVER = '9007199254740992' -- no child counts so far
 local call, pcall = redis.call, redis.pcall
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if ARGV[2] == 'dead' then
+if ARGV[2] ~= 'late' then
   -- It may have died as it waited for a job, and its reservation be still under way.
   call('SET', KEYS[5], NEVER, 'EX', 86400)
 else
@@ -49,8 +52,12 @@ for a = FIRST, #ARGV do
   all = all or ARGV[a] == '*'
 end
 
+local function execution_of(job)
+  return ARGV[6] .. string.format('%016x', job.ordinal)
+end
+
 local function drop_execution(job)
-  local execution = ARGV[6] .. string.format('%016x', job.ordinal)
+  local execution = execution_of(job)
   local both = job.id .. ':' .. execution
   call('DEL', ARGV[11] .. both)
   pcall('ZREM', ARGV[10] .. job.queue, both)
@@ -85,17 +92,25 @@ local function put_back(job, key)
 end
 
 local function fate_of(job, key)
-  local about = pcall('HMGET', key, 'status', 'headway_on_orphan')
+  local about = pcall('HMGET', key, 'status', 'headway_on_orphan', 'headway_broken_off')
   if about.err then
     call('RPUSH', KEYS[3], job.id)
     return 'gone', 0
   elseif about[1] ~= 'started' then
     return 'gone', 0
-  elseif not (all or begun[tostring(job.ordinal)]) then
+  end
+  local was_ended, may_run_twice = ARGV[2] == 'ended', not about[2]
+  local had_begun = all or begun[tostring(job.ordinal)]
+  if not had_begun or (was_ended and may_run_twice) then
     return put_back(job, key) and 'requeued' or 'left', 0
+  elseif string.match(about[3] or '', '^%S+') == execution_of(job) then
+    return 'broken off', 0
+  elseif was_ended then
+    call('HSET', key, 'headway_broken_off', execution_of(job) .. ' ' .. ARGV[4])
+    return 'broken off', 0
   end
   local crashes = count_crash(key)
-  if crashes >= tonumber(ARGV[3]) or about[2] then
+  if crashes >= tonumber(ARGV[3]) or not may_run_twice then
     return 'left', crashes
   end
   return put_back(job, key) and 'requeued' or 'left', crashes
@@ -111,7 +126,7 @@ table.sort(jobs, function(one, other) return one.ordinal > other.ordinal end)
 for _, job in ipairs(jobs) do
   if not begun['-' .. job.ordinal] then
     local fate, crashes = fate_of(job, ARGV[7] .. job.id)
-    if fate == 'left' then
+    if fate == 'left' or fate == 'broken off' then
       is_left = true
     else
       drop_execution(job)

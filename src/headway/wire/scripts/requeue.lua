@@ -22,7 +22,8 @@ if not status or ended == 0 then
   return status or ''
 end
 redis.call('HDEL', KEYS[1], 'number_of_retries', 'exc_info', 'worker_name',
-  'headway_crashes', 'headway_story', 'headway_superseded', 'headway_delivery')
+  'headway_crashes', 'headway_story', 'headway_superseded', 'headway_delivery',
+  'headway_broken_off')
 redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[2],
   'started_at', '', 'ended_at', '')
 if ARGV[3] ~= '' then

@@ -316,6 +316,15 @@ def hasty(gate: str) -> str:
 
 
 @task
+def die_when_interrupted(gate: str) -> None:
+    mark(f"begin {gate}")
+    try:
+        held.function(gate)
+    except Interrupted:
+        os._exit(3)
+
+
+@task
 def called_back(*_about: object) -> None:
     mark("called back")
 
@@ -338,6 +347,11 @@ def once(word: str) -> str:
 @task(on_orphan=fate_by_word)
 def decided(word: str) -> str:
     return kill.function(word)
+
+
+@task(on_orphan=fate_by_word)
+def held_decided(gate: str) -> str:
+    return held.function(gate)
 
 
 def fate_when_open(job: JobInfo) -> Literal["fail"]:
