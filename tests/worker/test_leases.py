@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.worker.slot import Slot, Told
 from tests.worker.running import until
 
 
@@ -80,3 +81,14 @@ def test_a_frozen_worker_whose_lease_ran_out_cannot_commit(
     assert book.of(ended) == [job.id]
     assert book.of("wip") == book.leased() == book.waiting() == []
     assert tasks.short.enqueue("after").result(timeout=5) == "after"
+
+
+def test_what_was_held_while_the_process_stood_still_is_not_begun():
+    slot = Slot()
+    slot.hold([1, 2, 3])
+    slot.reserve_until(10.0)
+    assert slot.begin(0, 9.0, 0.0) == Told.NOTHING
+    assert slot.begin(1, 11.0, 0.0) == Told.REVOKED  # others may have it
+    slot.renew_until(13.0)
+    assert slot.begin(2, 12.0, 0.0) == Told.NOTHING
+    slot.close()

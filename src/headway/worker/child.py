@@ -105,6 +105,7 @@ class Child:
             self._slot,
             Ordering(plan.queues, plan.order),
             app.clock,
+            lease=plan.lease.total_seconds(),
             default_ttl=plan.rq_options.get("default_result_ttl", 500),
             finish_parent=self._finish_parent,
         )

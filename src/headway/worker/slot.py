@@ -22,6 +22,8 @@ JOURNAL = 1 << 20
 _STATE, _STOP, _INTERRUPT, _SINCE, _DONE, _RAISED = 0, 1, 2, 8, 16, 24
 #: Of the acknowledgements: their bytes in the upper half, their number in the lower.
 _NOTED, _SETTLED, _COUNT = 32, 40, 44
+#: Until when the leases hold, as far as supervisor and child know.
+_RENEWED, _RESERVED = 48, 56
 _ENTRY = struct.Struct("<QddBBxxxxxx")
 _BEGAN, _DEADLINE, _OVER, _TOLD = 8, 16, 24, 25
 _TABLE = 64
@@ -30,6 +32,7 @@ SIZE = _JOURNAL_AT + JOURNAL
 
 _LOWER = 0xFFFF_FFFF
 _u32, _u64, _f64 = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<d")
+_two_f64 = struct.Struct("<dd")
 
 
 class State(IntEnum):
@@ -94,11 +97,21 @@ class Slot:
         if place >= self._number(_COUNT):
             _u32.pack_into(self._map, _COUNT, place + 1)
 
+    def reserve_until(self, moment: float) -> None:
+        """Say how long what the child has just been given is leased at least."""
+        _f64.pack_into(self._map, _RESERVED, moment)
+
     def begin(self, place: int, now: float, deadline: float) -> int:
-        """Mark a job as begun; return what the child was told of it meanwhile."""
+        """Mark a job as begun; return what the child was told of it meanwhile.
+
+        That it is revoked, too, where the lease may have run out since: the process
+        stood still, and others may have the job by now.
+        """
         at = _TABLE + place * _ENTRY.size
         _f64.pack_into(self._map, at + _DEADLINE, deadline)
         _f64.pack_into(self._map, at + _BEGAN, now)
+        if 0.0 < max(_two_f64.unpack_from(self._map, _RENEWED)) < now:
+            return Told.REVOKED
         return self._map[at + _TOLD]
 
     def task_is_over(self, place: int) -> None:
@@ -143,6 +156,10 @@ class Slot:
     def reset(self) -> None:
         """Make it as new, for another life of the child."""
         self._map[:_TABLE] = bytes(_TABLE)
+
+    def renew_until(self, moment: float) -> None:
+        """Say until when the child's leases hold, whatever it was given when."""
+        _f64.pack_into(self._map, _RENEWED, moment)
 
     def ask_to_stop(self) -> None:
         """Ask the child to leave after the job that it runs."""

@@ -48,6 +48,7 @@ class Supply:
         ordering: Ordering,
         clock: Clock,
         *,
+        lease: float,
         default_ttl: int,
         finish_parent: Callable[[Noted], None],
     ) -> None:
@@ -55,6 +56,7 @@ class Supply:
         self._slot = slot
         self._ordering = ordering
         self._clock = clock
+        self._lease = lease
         self._default_ttl = default_ttl
         self._finish_parent = finish_parent
         self._noted: dict[str, Noted] = {}
@@ -161,6 +163,7 @@ class Supply:
             try:
                 if away:
                     self._resume()
+                asked = self._clock.monotonic()
                 turn = self._broker.reserve(wanted, order, notes, wait=wait)
             except RedisError as error:
                 if not away:
@@ -173,6 +176,7 @@ class Supply:
             else:
                 if away:
                     log.warning("Redis is back")
+                self._slot.reserve_until(asked + self._lease)
                 return turn
 
     def _pause(self, seconds: float) -> None:

@@ -118,8 +118,14 @@ class Upkeep:
                 self._show(member, again=True)
 
     def _renew(self) -> None:
-        if children := sorted(self._crew.leases):
-            self._crew.end_superseded(self._office.broker.renew(children))
+        if not (children := sorted(self._crew.leases)):
+            return
+        until = self._office.now + self._office.lease
+        lost = self._office.broker.renew(children)
+        for member in self._members:
+            if member.life.child not in lost:
+                member.slot.renew_until(until)
+        self._crew.end_superseded(lost)
 
     def _show(self, member: Member, *, again: bool) -> None:
         step = partial(
