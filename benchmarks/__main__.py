@@ -8,8 +8,8 @@ import json
 import platform
 import signal
 import sys
-from pathlib import Path
 
+from benchmarks.arguments import number, parser
 from benchmarks.contestants import OURS, PEERS
 from benchmarks.report import Options, Report, table
 
@@ -73,28 +73,19 @@ def _as_json(report: Report) -> dict[str, object]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="scripts/bench", description="Measure Headway beside its peers."
-    )
-    parser.add_argument("name", choices=(*SCENARIOS, "all"))
-    parser.add_argument("--jobs", type=_number, metavar="N")
-    parser.add_argument("--rounds", type=_number, metavar="N")
-    parser.add_argument(
+    asked = parser("scripts/bench", "Measure Headway beside its peers.")
+    asked.add_argument("name", choices=(*SCENARIOS, "all"))
+    asked.add_argument("--jobs", type=number, metavar="N")
+    asked.add_argument("--rounds", type=number, metavar="N")
+    asked.add_argument(
         "--peers",
         type=_peers,
         default=tuple(PEERS),
         metavar="a,b",
         help=f"some of: {', '.join(PEERS)} (headway is always there)",
     )
-    parser.add_argument("--aof", action="store_true", help="append-only every second")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    return parser.parse_args()
-
-
-def _number(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError
-    return number
+    asked.add_argument("--aof", action="store_true", help="append-only every second")
+    return asked.parse_args()
 
 
 def _peers(text: str) -> tuple[str, ...]:

@@ -55,6 +55,17 @@ class Fleet:
         """Tell whether one of the commands has ended by itself."""
         return any(started.poll() is not None for started in self._started)
 
+    def codes(self, patience: float) -> list[int | None]:
+        """Return how each command ended; None for one that has not in time."""
+        deadline = time.monotonic() + patience
+        codes: list[int | None] = []
+        for started in self._started:
+            try:
+                codes.append(started.wait(max(0.0, deadline - time.monotonic())))
+            except subprocess.TimeoutExpired:
+                codes.append(None)
+        return codes
+
     def freeze(self) -> None:
         """Stop all processes where they are, parents first: they start no others."""
         self._signal(signal.SIGSTOP)

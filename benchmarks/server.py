@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
-import socket
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from benchmarks.environments import CannotRunError
+from headway.embedded.port import HOST, choose
 from headway.embedded.redis import Redis as Embedded
 
-_START = 10.0
+_START = 20.0
+Kept = Literal["no", "everysec", "always"]
+
+
+class RedisServer:
+    """A server in a folder, which can be stopped and started again."""
+
+    def __init__(self, folder: Path, *, append_only: Kept = "no") -> None:
+        self.port = choose("redis")
+        self.url = f"redis://{HOST}:{self.port}/0"
+        program = Embedded(folder=folder, port=self.port).command()[0]
+        kept = "no" if append_only == "no" else "yes"
+        fsync = "everysec" if append_only == "no" else append_only
+        self._command = [
+            *(program, "--bind", HOST, "--port", str(self.port), "--dir", str(folder)),
+            *("--save", "", "--appendonly", kept, "--appendfsync", fsync),
+            # As `headway up` has it; for all contestants.
+            *("--stream-node-max-bytes", "256"),
+        ]
+        self.client = Redis.from_url(self.url)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, with what its folder holds.
+
+        Raises:
+            CannotRunError: it did not answer in time.
+        """
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + _START
+        while time.monotonic() < deadline:
+            try:
+                self.client.ping()
+            except RedisConnectionError:  # it loads, or does not listen yet
+                time.sleep(0.02)
+            else:
+                return
+        raise CannotRunError(f"the Redis server did not answer within {_START:.0f} s")
+
+    def end(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it by that signal; SIGTERM lets it write down what it has."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait()
+            self._process = None
 
 
 @contextmanager
@@ -27,43 +73,16 @@ def redis_server(*, append_only: bool) -> Iterator[Redis]:
         CannotRunError: it did not start.
     """
     with TemporaryDirectory(prefix="bench-") as folder:
-        port = _free_port()
-        program = Embedded(folder=Path(folder), port=port).command()[0]
-        kept = "yes" if append_only else "no"
-        command = [
-            *(program, "--bind", "127.0.0.1", "--port", str(port), "--dir", folder),
-            *("--save", "", "--appendonly", kept, "--appendfsync", "everysec"),
-            # As `headway up` has it; for all contestants.
-            *("--stream-node-max-bytes", "256"),
-        ]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-            client = Redis.from_url(f"redis://127.0.0.1:{port}/0")
-            try:
-                _wait(client)
-                yield client
-            finally:
-                client.close()
-                process.kill()
+        kept: Kept = "everysec" if append_only else "no"
+        server = RedisServer(Path(folder), append_only=kept)
+        try:
+            server.start()
+            yield server.client
+        finally:
+            server.client.close()
+            server.end()
 
 
 def address(client: Redis) -> str:
     """Return the server's address, for those who connect themselves."""
-    return f"redis://127.0.0.1:{client.get_connection_kwargs()['port']}/0"
-
-
-def _wait(client: Redis) -> None:
-    deadline = time.monotonic() + _START
-    while time.monotonic() < deadline:
-        try:
-            client.ping()
-        except RedisConnectionError:
-            time.sleep(0.02)
-        else:
-            return
-    raise CannotRunError(f"the Redis server did not answer within {_START:.0f} s")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    return f"redis://{HOST}:{client.get_connection_kwargs()['port']}/0"

@@ -7,7 +7,7 @@ import os
 from benchmarks.drills import traps
 from headway import App, Queue
 
-NAMES = ("first", "second", "third", "fourth")
+NAMES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 
 app = App(
     queues=[Queue(name) for name in NAMES],

@@ -1,12 +1,14 @@
-"""The worker that the drill is done to: which of its processes can be killed."""
+"""The workers that a drill is done to: which of their processes can be struck."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,71 +18,146 @@ from benchmarks.environments import ROOT, CannotRunError
 from benchmarks.fleet import Fleet
 
 Kind = Literal["headway", "stock"]
-#: More than the machine has cores: some are being replaced at any time.
-CHILDREN = 6
 #: A child of less than this age is let live, in seconds.
-YOUNG = 1.0
+YOUNG = 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How workers are started."""
+
+    kind: Kind
+    queues: Sequence[str]
+    #: The store's address, as these workers know it.
+    url: str
+    log: Path
+    children: int = 2
+    #: Seconds.
+    lease: int = 30
+    grace: int = 25
+    #: What the machine is called on which they are.
+    host: str = "here"
+    options: Sequence[str] = ()
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        programs = Path(sys.executable).parent
+        if self.kind == "headway":
+            sized = ("--children", str(self.children), "--lease", str(self.lease))
+            command = [str(programs / "headway"), "worker", *self.queues, *sized]
+            return [*command, *self.options]
+        trapped = ("--worker-class", "benchmarks.drills.stock.Worker")
+        url = ("--url", self.url, "--serializer", "json")
+        return [str(programs / "rq"), "worker", *self.queues, *url, *trapped]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment."""
+        return os.environ | {
+            "DRILL_REDIS": self.url,
+            "HEADWAY_APP": "benchmarks.drills.app:app",
+            "HEADWAY_GRACE": str(self.grace),
+            "HEADWAY_HOST": self.host,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
+            "REDIS_URL": self.url,
+        }
+
+
+@dataclass(slots=True)
 class Crew:
     """One `headway worker` with children, or as many times `rq worker`."""
 
-    def __init__(self, kind: Kind, queues: Sequence[str], log: Path) -> None:
-        self._kind = kind
-        self._queues = queues
-        self._log = log
-        copies = 1 if kind == "headway" else CHILDREN
+    setup: Setup
+    #: Whether what was ended is started again, as a platform does.
+    is_kept: bool = True
+    _fleets: list[Fleet] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        copies = 1 if self.setup.kind == "headway" else self.setup.children
         self._fleets = [self._started() for _ in range(copies)]
 
+    def tree(self) -> list[psutil.Process]:
+        """Return all processes, parents first."""
+        return [process for fleet in self._fleets for process in fleet.tree()]
+
+    def parents(self) -> list[psutil.Process]:
+        """Return those that were started from outside."""
+        return [fleet.tree()[0] for fleet in self._fleets if fleet.tree()]
+
     def prey(self) -> list[psutil.Process]:
-        """Return the processes that may be killed now, the oldest first."""
+        """Return the processes that run jobs and may be killed now, the oldest first.
+
+        A work-horse of RQ's lives as long as its job.
+        """
         found: list[psutil.Process] = []
         for fleet in self._fleets:
-            with suppress(psutil.NoSuchProcess):
-                top, *below = fleet.tree()
-                if self._kind == "headway":
-                    found += [child for child in below if _age(child) > YOUNG]
-                elif _age(top) > YOUNG:
-                    found += below or [top]  # a horse lives as long as its job
-        return sorted(found, key=_age, reverse=True)
+            _top, *below = fleet.tree() or [None]
+            is_stock = self.setup.kind == "stock"
+            found += [each for each in below if each and (is_stock or _is_old(each))]
+        return sorted(found, key=_began)
 
     def mend(self) -> None:
-        """Start again what was killed as a whole, as a platform would.
-
-        Raises:
-            CannotRunError: the worker has ended by itself.
-        """
+        """Start again what was killed as a whole, as a platform would."""
         for place, fleet in enumerate(self._fleets):
-            if fleet.has_ended():
-                if self._kind == "headway":
-                    last = self._log.read_text(errors="replace")[-2000:]
-                    raise CannotRunError(f"the worker has ended:\n{last}")
+            if self.is_kept and fleet.has_ended():
                 self._fleets[place] = self._started()
+
+    def end(self, number: signal.Signals) -> None:
+        """Send a signal to the parents."""
+        for process in self.parents():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def codes(self, patience: float) -> list[int | None]:
+        """Wait until all have ended; return how, None for one that has not in time."""
+        return [code for fleet in self._fleets for code in fleet.codes(patience)]
 
     def stop(self) -> None:
         """End all of it."""
         for fleet in self._fleets:
+            fleet.thaw()
             fleet.stop()
 
     def _started(self) -> Fleet:
-        environment = os.environ | {
-            "HEADWAY_APP": "benchmarks.drills.app:app",
-            "REDIS_URL": os.environ["DRILL_REDIS"],
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-        }
-        return Fleet(self._command(), 1, environment, self._log)
-
-    def _command(self) -> list[str]:
-        programs = Path(sys.executable).parent
-        if self._kind == "headway":
-            options = ("--children", str(CHILDREN))
-            return [str(programs / "headway"), "worker", *self._queues, *options]
-        url = ("--url", os.environ["DRILL_REDIS"], "--serializer", "json")
-        return [str(programs / "rq"), "worker", *self._queues, *url]
+        setup = self.setup
+        return Fleet(setup.command(), 1, setup.environment(), setup.log)
 
 
-def _age(process: psutil.Process) -> float:
+def strike(processes: Sequence[psutil.Process], number: signal.Signals) -> list[int]:
+    """Send a signal to processes at once; return the ids of those that lived."""
+    struck: list[int] = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+            struck.append(process.pid)
+    return struck
+
+
+def wait_until_gone(processes: Sequence[psutil.Process], patience: float) -> None:
+    """Wait for their ends.
+
+    Raises:
+        CannotRunError: one lives on.
+    """
+    deadline = time.monotonic() + patience
+    while alive := [each for each in processes if _lives(each)]:
+        if time.monotonic() > deadline:
+            raise CannotRunError(f"processes that should have ended live on: {alive}")
+        time.sleep(0.01)
+
+
+def _lives(process: psutil.Process) -> bool:
     try:
-        return time.time() - process.create_time()
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return 0.0
+        return False
+
+
+def _is_old(process: psutil.Process) -> bool:
+    return time.time() - _began(process) > YOUNG
+
+
+def _began(process: psutil.Process) -> float:
+    try:
+        return process.create_time()
+    except psutil.NoSuchProcess:
+        return time.time()

@@ -1,148 +1,105 @@
-"""`kill -9` of children, at exact points of a job's life and at any moment."""
+"""`kill -9` of children, of workers, of hosts; at exact points and at any moment."""
 
 from __future__ import annotations
 
-import os
-import random
-import sys
+import functools
+import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable
 
-import psutil
-from redis import Redis
+from benchmarks.drills.crew import strike, wait_until_gone
+from benchmarks.drills.points import FETCH_POINTS, STOCK_POINTS
+from benchmarks.drills.trial import Trial
 
-from benchmarks.drills.crew import Crew, Kind
-from benchmarks.drills.journal import Journal
-from benchmarks.drills.load import Load
-from benchmarks.drills.tally import Tally, tally
-from benchmarks.server import address, redis_server
-
-QUEUES = ("first", "second", "third", "fourth")
-#: Between two kills, in seconds; a stock worker takes its time until it runs jobs.
-PAUSE: dict[Kind, float] = {"headway": 0.2, "stock": 1.0}
 #: How many of the kills are at exact points, and how many of the others two at once.
-EXACT, TOGETHER = 0.5, 0.1
-#: How long the last jobs have to end, in seconds: a lease, and as much again.
-PATIENCE = 60.0
-_TICK = 0.02
-_SAY_EVERY = 100
+EXACT, TOGETHER = 0.5, 0.2
+#: Children do not outlive their supervisor by more than this, in seconds.
+_TIED = 5.0
+_KILLS = (1, 2, 3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a drill is to be run."""
-
-    trials: int
-    seed: int
-    #: With how many queues workers are to be tried, one after another.
-    queues: tuple[int, ...] = (1, 2, 4)
-    worker: Kind = "headway"
-
-
-def run(options: Options) -> Tally:
-    """Kill so many children, and count what became of their jobs.
-
-    Raises:
-        CannotRunError: a server or a worker did not start, or ended by itself.
-    """
-    with redis_server(append_only=True) as client, _files(client) as folder:
-        drill = Kills(options, client, folder)
-        made = 0
-        for part, queues in enumerate(options.queues, 1):
-            wanted = options.trials * part // len(options.queues)
-            drill.part(queues, wanted - made)
-            made = wanted
-        return tally(client, drill.load, drill.journal.lines())
-
-
-@contextmanager
-def _files(client: Redis) -> Iterator[Path]:
-    """Make what all processes of the drill share; its environment says where it is."""
-    with TemporaryDirectory(prefix="drill-") as name:
-        folder = Path(name)
-        (folder / "sprung").mkdir()
-        os.environ["DRILL_REDIS"] = address(client)
-        os.environ["DRILL_JOURNAL"] = str(folder / "journal")
-        os.environ["DRILL_SPRUNG"] = str(folder / "sprung")
-        yield folder
-
-
-class Kills:
-    """The drill: workers one after another, under load, and what is done to them."""
-
-    def __init__(self, options: Options, client: Redis, folder: Path) -> None:
-        self._options = options
-        self._client = client
-        self._dice = random.Random(options.seed)
-        self._log = folder / "log"
-        self._between = PAUSE[options.worker]
-        self._killed = 0
-        self.journal = Journal(folder / "journal")
-        self.load = Load(client, self._dice)
-
-    def part(self, queues: int, kills: int) -> None:
-        """Have one worker serve that many queues, and stand that many kills."""
-        self.load.queues = QUEUES[:queues]
-        crew = Crew(self._options.worker, self.load.queues, self._log)
-        until = self._killed + kills
-        try:
-            is_over = True
-            while is_over and self._killed < until:
-                while self._killed < until:
-                    self._pause(crew)
-                    self._kill(crew, until - self._killed)
-                is_over = self._wait_for_the_rest(crew)
-                self._killed = self._deaths()  # two may have met in one process
-        finally:
-            crew.stop()
-
-    def _deaths(self) -> int:
-        return len({each.pid for each in self.journal.lines() if each.what == "death"})
-
-    def _pause(self, crew: Crew) -> None:
-        """Keep the worker at work until it is time for the next kill."""
-        until = time.monotonic() + self._dice.uniform(0.5, 1.5) * self._between
-        while time.monotonic() < until:
-            crew.mend()
-            self.load.top_up()
-            time.sleep(_TICK)
-
-    def _kill(self, crew: Crew, most: int) -> None:
-        before = self._killed
-        exact = self._options.worker == "headway" and self._dice.random() < EXACT
-        if exact:
-            self._killed += self.load.send_victim(most)
-        else:
-            self._kill_any(crew, most)
-        if before // _SAY_EVERY < self._killed // _SAY_EVERY:
-            print(f"{self._killed} kills, {len(self.load.sent)} jobs", file=sys.stderr)
-
-    def _kill_any(self, crew: Crew, most: int) -> None:
+def child_kill(trial: Trial) -> None:
+    """Kill children that run jobs, some times in a row."""
+    trial.use_queues(trial.dice.choice((1, 2, 4)))
+    crew = trial.crew(children=3)
+    trial.warm_up()
+    for _kill in range(trial.dice.choice(_KILLS)):
+        trial.work(trial.dice.uniform(0.1, 0.6))
+        if not trial.is_stock and trial.dice.random() < EXACT:
+            trial.load.send_victim(most=3)
+            continue
         prey = crew.prey()
-        wanted = min(most, 2 if self._dice.random() < TOGETHER else 1, len(prey))
-        for process in self._dice.sample(prey, wanted):
-            with suppress(psutil.NoSuchProcess):
-                self.journal.write("death", pid=process.pid)
-                process.kill()
-                self._killed += 1
+        wanted = 2 if trial.dice.random() < TOGETHER else 1
+        chosen = trial.dice.sample(prey, min(wanted, len(prey)))
+        trial.struck(strike(chosen, signal.SIGKILL))
+    trial.work(0.3)
 
-    def _wait_for_the_rest(self, crew: Crew) -> bool:
-        """Let all jobs end, with no new ones; tell whether they have in time."""
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            if self._is_over():
-                return True
-            crew.mend()
-            time.sleep(_TICK * 5)
-        return False
 
-    def _is_over(self) -> bool:
-        pipeline = self._client.pipeline(transaction=False)
-        for name in QUEUES:
-            for end in ("finished", "failed"):
-                pipeline.zcard(f"rq:{end}:{name}")
-        return sum(pipeline.execute()) >= len(self.load.sent)
+def parent_kill(trial: Trial) -> None:
+    """Kill a worker's supervisor; another may run beside it, or is started later."""
+    trial.use_queues(2)
+    crew = trial.crew(is_kept=False)
+    if trial.dice.random() < 0.5:  # noqa: PLR2004 - one of two
+        trial.crew()
+    trial.warm_up()
+    trial.work(trial.dice.uniform(0.1, 0.8))
+    family, killed_at = crew.tree(), time.monotonic()
+    strike(crew.parents(), signal.SIGKILL)
+    wait_until_gone(family, _TIED)
+    trial.ended(family, killed_at)
+    trial.work(trial.dice.uniform(0.0, 1.0))
+    crew.is_kept = True
+    trial.work(0.5)
+
+
+def host_kill(trial: Trial, *, is_gone: bool, lease: int) -> None:
+    """Kill all processes of a host at once, the scheduler too.
+
+    The host is up again a moment later, or never: then another is there.
+    """
+    trial.use_queues(2)
+    trial.lease = lease
+    options = () if trial.is_stock else ("--with-scheduler",)
+    trial.load.has_delays = not trial.is_stock
+    crew = trial.crew(is_kept=False, host="lost", options=options)
+    if is_gone:
+        trial.crew(host="other", options=options)
+    trial.warm_up()
+    trial.work(trial.dice.uniform(0.1, 0.8))
+    family, killed_at = crew.tree(), time.monotonic()
+    strike(family, signal.SIGKILL)
+    wait_until_gone(family, _TIED)
+    trial.ended(family, killed_at)
+    trial.work(trial.dice.uniform(0.1, 1.0))
+    crew.is_kept = not is_gone
+    trial.work(0.5)
+
+
+def fetch_window(trial: Trial, *, queues: int) -> None:
+    """Kill what takes jobs while it does: at an exact point, or at full speed."""
+    trial.use_queues(queues)
+    trial.load.short, trial.load.share_of_long = (0.0, 1.0), 0.0
+    crew = trial.crew(is_kept=False)
+    trial.warm_up()
+    crew.is_kept = True
+    trial.work(trial.dice.uniform(0.0, 0.4))
+    if trial.dice.random() < EXACT:
+        points = STOCK_POINTS if trial.is_stock else FETCH_POINTS
+        victim = trial.load.victim(trial.dice.choice(points))
+        trial.load.send_as("work", victim)
+    else:
+        family, killed_at = crew.tree(), time.monotonic()
+        strike(family, signal.SIGKILL)
+        wait_until_gone(family, _TIED)
+        trial.ended(family, killed_at)
+    trial.work(1.0)
+
+
+def host_kills(*, is_gone: bool, lease: int) -> Callable[[Trial], None]:
+    """Return the drill for a host that comes back, or does not."""
+    return functools.partial(host_kill, is_gone=is_gone, lease=lease)
+
+
+def fetch_windows(queues: int) -> Callable[[Trial], None]:
+    """Return the drill for workers of so many queues."""
+    return functools.partial(fetch_window, queues=queues)

@@ -1,4 +1,4 @@
-"""What came of a drill: the journal, laid beside what the store says in the end."""
+"""What came of a trial: the ledger, laid beside what the store says in the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from redis import Redis
 from rq.results import Result
 
-from benchmarks.drills.journal import Line
+from benchmarks.drills.ledger import Line
 from benchmarks.drills.load import Load
 
 _ENDS = ("finished", "failed", "canceled")
@@ -20,125 +20,161 @@ _FINAL = tuple(
 #: So many deaths of its child and a job is failed (DESIGN section 5, promise 3).
 CRASH_LIMIT = 3
 _CHUNK = 500
+#: Where ids are kept whose key holds no job.
+_QUARANTINE = "headway:quarantine"
+#: For how long what a job has come to may not be written yet, in seconds.
+_UNWRITTEN = 1.0
 
 
 @dataclass(slots=True)
 class Tally:
-    """What one drill came to."""
+    """What one trial, or many, came to."""
 
     trials: int = 0
     jobs: int = 0
     lost: int = 0
     double_commits: int = 0
-    extra_runs_per_fault: int = 0
+    #: Runs that were running when their process was struck; those of them that ran
+    #: again, and others that did without need.
+    struck: int = 0
+    extra: int = 0
     wedged: int = 0
-    #: Jobs that ended as failed by the crash limit, as they should.
+    #: Jobs that ended as failed by the crash limit, as they should; others that were
+    #: failed since their process was struck.
     blamed: int = 0
-    #: From a death until the job that ran then ran again, in seconds.
+    wronged: int = 0
+    #: From a strike until the job that ran then ran again, in seconds.
     back: list[float] = field(default_factory=list)
     #: What should not have been, in words.
     problems: list[str] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Add what another trial came to."""
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.back += other.back
+        self.problems += other.problems
+
+    @property
+    def extra_per_fault(self) -> float:
+        """Return how many runs were made again for each that was struck."""
+        return self.extra / max(1, self.struck)
 
     def back_at(self, share: float) -> float:
         """Return the time within which that share of jobs ran again."""
         times = sorted(self.back)
         return times[min(len(times) - 1, int(share * len(times)))] if times else 0.0
 
-    def last_line(self, drill: str) -> str:
-        """Return the line that a machine reads."""
-        verdict = "fail" if self.problems else "pass"
-        return (
-            f"drill={drill} trials={self.trials} jobs={self.jobs} lost={self.lost} "
-            f"double_commits={self.double_commits} "
-            f"extra_runs_per_fault={self.extra_runs_per_fault} "
-            f"back_p99_s={self.back_at(0.99):.2f} back_max_s={self.back_at(1):.2f} "
-            f"wedged={self.wedged} verdict={verdict}"
-        )
+
+_COUNTS = (
+    *("trials", "jobs", "lost", "double_commits", "struck", "extra"),
+    *("wedged", "blamed", "wronged"),
+)
 
 
 def tally(client: Redis, load: Load, lines: Iterable[Line]) -> Tally:
     """Count what became of the jobs that were sent."""
     runs = Runs(lines)
-    found = Tally(trials=len(runs.deaths), jobs=len(load.sent), back=runs.back)
+    found = Tally(trials=1, jobs=len(load.sent), back=runs.back)
     _look_at_runs(runs, found)
     for job_id, end in _ends(client, load):
         _look_at_end(job_id, end, load, runs, found)
+    _look_at_bad(client, load, found)
     return found
 
 
 class Runs:
-    """Who ran what, and which runs a death has cost."""
+    """Who ran what, and which runs a strike has cost."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
-        #: When each process was killed.
-        self.deaths: dict[int, float] = {}
         #: The runs of each job, in order.
         self.of: dict[str, list[Line]] = defaultdict(list)
         #: How many processes each job has cost, as far as is known.
         self.deaths_of: Counter[str] = Counter()
+        self.commits_of: Counter[str] = Counter()
         self.ended: set[str] = set()
-        #: From the death of a process until its job ran again, in seconds.
+        #: Runs, by job and number: the last of their process as it was struck.
+        self.struck: set[tuple[str, int]] = set()
+        #: Those of them that had not ended.
+        self.cut_short: set[tuple[str, int]] = set()
+        #: From a strike until the job ran again, in seconds.
         self.back: list[float] = []
         #: By process: the last job that it began, and which run of it that was.
         self._last: dict[int, tuple[str, int]] = {}
+        self._over: dict[tuple[str, int], float] = {}
         self._raised: set[tuple[str, int]] = set()
-        self._runs_now: set[str] = set()
-        self._died_at: dict[str, float] = {}
+        self._struck_at: dict[str, float] = {}
+        self._is_back_since: float | None = None
         for line in lines:
             self._read(line)
 
     def _read(self, line: Line) -> None:
+        run = self._last.get(line.pid, ("-", 0))
         match line.what:
             case "begin":
                 self._begin(line)
             case "end":
                 self.ended.add(line.job_id)
-                self._runs_now.discard(line.job_id)
+                self._over[run] = line.at
+            case "commit":
+                self.commits_of[line.job_id] += 1
             case "raise":
-                self._raised.add((line.job_id, len(self.of[line.job_id]) - 1))
-                self._runs_now.discard(line.job_id)
-            case "death":
-                if line.pid not in self.deaths:
-                    self._die(line)
+                self._raised.add(run)
+                self._over[run] = line.at
+            case "strike":
+                self._strike(line)
+            case "back":
+                self._is_back_since = line.at
 
     def _begin(self, line: Line) -> None:
-        if (died := self._died_at.pop(line.job_id, None)) is not None:
-            self.back.append(line.at - died)
+        if (struck := self._struck_at.pop(line.job_id, None)) is not None:
+            self.back.append(line.at - struck)
+        if self._is_back_since is not None:
+            self.back.append(line.at - self._is_back_since)
+            self._is_back_since = None
         self._last[line.pid] = (line.job_id, len(self.of[line.job_id]))
         self.of[line.job_id].append(line)
-        self._runs_now.add(line.job_id)
 
-    def _die(self, line: Line) -> None:
-        self.deaths[line.pid] = line.at
-        trapped = line.job_id != "-"
-        job_id = line.job_id if trapped else self._last.get(line.pid, ("-", 0))[0]
-        self.deaths_of[job_id] += 1
-        if trapped or job_id in self._runs_now:
-            self._died_at[job_id] = line.at
+    def _strike(self, line: Line) -> None:
+        run = self._last.get(line.pid)
+        if line.job_id != "-":
+            self.deaths_of[line.job_id] += 1
+            self._struck_at[line.job_id] = line.at
+        if run is None:
+            return
+        if line.at - self._over.get(run, line.at) < _UNWRITTEN:
+            self.struck.add(run)
+        if run not in self._over:
+            self.cut_short.add(run)
+            if line.job_id == "-":
+                self.deaths_of[run[0]] += 1
+                self._struck_at[run[0]] = line.at
 
     def extra(self) -> Iterable[tuple[str, int, bool]]:
-        """Yield job, process and whether it ran it when it died, for each lost run."""
+        """Yield the runs that were made again: what they came to was not written.
+
+        Each as job, number and whether its process was struck as it ran.
+        """
         for job_id, runs in self.of.items():
-            for number, run in enumerate(runs[:-1]):
-                last = run.pid in self.deaths and self._last[run.pid] == (
-                    job_id,
-                    number,
-                )
-                if last or (job_id, number) not in self._raised:
-                    yield job_id, run.pid, last
+            for number in range(len(runs) - 1):
+                run, next_run = (job_id, number), (job_id, number + 1)
+                # A job that raises does so once: its retry, or another job, does not.
+                if run not in self._raised or next_run in self._raised:
+                    yield job_id, number, run in self.struck
 
 
 def _look_at_runs(runs: Runs, found: Tally) -> None:
-    cost: Counter[int] = Counter()
-    for job_id, pid, was_running in runs.extra():
-        cost[pid] += 1
-        if not was_running:
-            found.problems.append(f"{job_id} ran again, and was not running in {pid}")
-    found.extra_runs_per_fault = max(cost.values(), default=0)
+    extra = list(runs.extra())
+    # One that had done its work, and was struck before that was written, ran as well.
+    struck = runs.cut_short | {
+        (job_id, n) for job_id, n, is_struck in extra if is_struck
+    }
+    found.struck, found.extra = len(struck), len(extra)
     found.problems += [
-        f"the death of {pid} cost {count} runs"
-        for pid, count in cost.items()
-        if count > 1
+        f"{job_id} ran again, and its process, {runs.of[job_id][number].pid}, was not "
+        f"struck as it ran: {runs.of[job_id]}"
+        for job_id, number, is_struck in extra
+        if not is_struck
     ]
 
 
@@ -148,27 +184,21 @@ class End:
 
     status: str
     #: Outcomes that were written, and registries of ended jobs that name it.
-    commits: int
+    outcomes: int
     places: int
     #: It is in a list, a lease or another registry: somebody may still run it.
     is_somewhere: bool
 
 
 def _ends(client: Redis, load: Load) -> Iterable[tuple[str, End]]:
-    names = [name.decode().rpartition(":")[2] for name in client.smembers("rq:queues")]
-    ended = Counter(
-        member.decode()
-        for name in names
-        for end in _ENDS
-        for member in client.zrange(f"rq:{end}:{name}", 0, -1)
-    )
-    waiting = set(_waiting(client, names))
+    ended = Counter(ended_ids(client))
+    waiting = set(waiting_ids(client))
     for job_id, results, status in _written(client, load.sent):
         yield (
             job_id,
             End(
-                status=(status or b"").decode(),
-                commits=sum(fields[b"type"] in _FINAL for _, fields in results),
+                status=(status or b"").decode(errors="replace"),
+                outcomes=sum(fields[b"type"] in _FINAL for _, fields in results),
                 places=ended[job_id],
                 is_somewhere=job_id in waiting,
             ),
@@ -182,43 +212,99 @@ def _written(client: Redis, ids: list[str]) -> Iterable[tuple[str, Any, Any]]:
         for job_id in chunk:
             pipeline.xrange(f"rq:results:{job_id}")
             pipeline.hget(f"rq:job:{job_id}", "status")
-        answers = pipeline.execute()
-        yield from zip(chunk, answers[::2], answers[1::2], strict=True)
+        answers = pipeline.execute(raise_on_error=False)
+        for place, job_id in enumerate(chunk):
+            results, status = answers[2 * place : 2 * place + 2]
+            # What a drill has spoilt is no stream, or no hash.
+            yield (
+                job_id,
+                results if isinstance(results, list) else [],
+                status if isinstance(status, bytes) else None,
+            )
 
 
-def _waiting(client: Redis, names: list[str]) -> Iterable[str]:
-    for name in names:
-        yield from map(bytes.decode, client.lrange(f"rq:queue:{name}", 0, -1))
-        yield from map(
-            bytes.decode, client.lrange(f"rq:queue:{name}:intermediate", 0, -1)
-        )
+def _queues(client: Redis) -> list[str]:
+    return [name.decode().rpartition(":")[2] for name in client.smembers("rq:queues")]
+
+
+def ended_ids(client: Redis) -> Iterable[str]:
+    """Yield the ids in RQ's registries of ended jobs."""
+    for name in _queues(client):
+        for end in _ENDS:
+            yield from map(_text, client.zrange(f"rq:{end}:{name}", 0, -1))
+
+
+def waiting_ids(client: Redis) -> Iterable[str]:
+    """Yield the ids of jobs that somebody may still run."""
+    for name in _queues(client):
+        yield from map(_text, client.lrange(f"rq:queue:{name}", 0, -1))
+        yield from map(_text, client.lrange(f"rq:queue:{name}:intermediate", 0, -1))
         for registry in ("deferred", "scheduled", "ready"):
-            members = client.zrange(f"rq:{registry}:{name}", 0, -1)
-            yield from map(bytes.decode, members)
+            yield from map(_text, client.zrange(f"rq:{registry}:{name}", 0, -1))
         for member in client.zrange(f"rq:wip:{name}", 0, -1):
-            yield member.decode().partition(":")[0]
+            yield _text(member).partition(":")[0]
     for key in client.scan_iter("headway:lease:*"):
-        yield from map(bytes.decode, client.hkeys(key))
+        yield from map(_text, client.hkeys(key))
+
+
+def _text(member: bytes) -> str:
+    return member.decode(errors="replace")
 
 
 def _look_at_end(job_id: str, end: End, load: Load, runs: Runs, found: Tally) -> None:
     if end.places == 0:
-        wedged = end.is_somewhere
-        found.wedged += wedged
-        found.lost += not wedged
-        said = "never ended, and is somewhere" if wedged else "is lost"
+        found.wedged += end.is_somewhere
+        found.lost += not end.is_somewhere
+        said = "never ended, and is somewhere" if end.is_somewhere else "is lost"
         found.problems.append(f"{job_id} {said}: {end.status}, {runs.of[job_id]}")
-    elif end.places > 1 or end.commits > 1 or end.is_somewhere:
+    elif end.places > 1 or end.outcomes > 1 or end.is_somewhere:
         found.double_commits += 1
         found.problems.append(f"{job_id} ended more than once: {end}")
-    elif end.status == "finished" and job_id not in runs.ended:
-        found.lost += 1
-        found.problems.append(f"{job_id} is finished and was never run to its end")
+    elif runs.commits_of[job_id] > 1:
+        found.double_commits += 1
+        found.problems.append(f"{job_id} has committed more than once")
+    elif end.status == "finished":
+        _look_at_finished(job_id, load, runs, found)
     elif end.status == "failed" and job_id not in load.failing:
         deaths = runs.deaths_of[job_id]
         if deaths >= CRASH_LIMIT:
             found.blamed += 1
         else:
+            found.wronged += 1
             found.problems.append(f"{job_id} is failed after {deaths} deaths only")
-    elif end.status == "finished" and job_id in load.fatal:
-        found.problems.append(f"{job_id} has cost too many children and was let go on")
+
+
+def _look_at_finished(job_id: str, load: Load, runs: Runs, found: Tally) -> None:
+    if job_id not in runs.ended or not runs.commits_of[job_id]:
+        found.lost += 1
+        found.problems.append(f"{job_id} is finished and was never run to its end")
+    if job_id in load.fatal | load.failing:
+        found.problems.append(f"{job_id} is finished, and should have failed")
+
+
+def _look_at_bad(client: Redis, load: Load, found: Tally) -> None:
+    """See where what is no job, or a spoilt one, has come to: people must find it."""
+    found.jobs += len(load.bad)
+    waiting = set(waiting_ids(client))
+    shown = set(ended_ids(client)) | set(map(_text, client.lrange(_QUARANTINE, 0, -1)))
+    for job_id in load.bad:
+        if job_id in waiting:
+            found.wedged += 1
+            found.problems.append(f"{job_id}, which is no good job, is still somewhere")
+        elif job_id not in shown and not _has_ended(client, job_id):
+            found.lost += 1
+            held = client.dump(f"rq:job:{job_id}")
+            found.problems.append(
+                f"{job_id}, which is no good job, is shown nowhere: {held!r}"
+            )
+
+
+def _has_ended(client: Redis, job_id: str) -> bool:
+    """Tell what the job itself says, or whether it is gone.
+
+    The registry of one whose queue is spoilt has an odd name.
+    """
+    key = f"rq:job:{job_id}"
+    if client.type(key) != b"hash":
+        return not client.exists(key)
+    return (client.hget(key, "status") or b"").decode(errors="replace") in _ENDS

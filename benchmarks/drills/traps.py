@@ -2,7 +2,7 @@
 
 The product knows nothing of them. Each is a method of a child's, replaced in the
 drill's own processes; a job's id says at which point it is to cost its child, and how
-often. What it has cost already is kept as files, since the process that knew is gone.
+often. What it has cost already is in the ledger, since the process that knew is gone.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ import functools
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.drills.journal import Journal
+from benchmarks.drills.ledger import Ledger
 from benchmarks.drills.points import is_due
 from headway.wire.fence import FencedPipeline
 from headway.worker.execute import Execute
 from headway.worker.slot import Slot
 from headway.worker.supply import Supply
 
-JOURNAL = Journal(Path(os.environ["DRILL_JOURNAL"]))
-_SPRUNG = Path(os.environ["DRILL_SPRUNG"])
+LEDGER = Ledger.of_environment()
 
 
 class Call(NamedTuple):
@@ -44,17 +42,10 @@ _noted: list[str] = []
 
 def spring(point: str, job_id: str) -> None:
     """End this process, if that is the job's point and it has not had its times."""
-    if any(_is_new(job_id, n) for n in range(is_due(job_id, point))):
-        JOURNAL.write("death", job_id)
+    times = is_due(job_id, point)
+    if times and LEDGER.strikes_of(job_id) < times:
+        LEDGER.write("strike", job_id)
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _is_new(job_id: str, number: int) -> bool:
-    try:
-        (_SPRUNG / f"{job_id}.{number}").touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
 
 
 def set_up() -> None:

@@ -1,0 +1,104 @@
+"""The drills, each with the rows that it has in the table and what they promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.drills import deploys, kills, outages, pauses, payloads, poisons
+from benchmarks.drills.tally import Tally
+from benchmarks.drills.trial import Trial
+
+#: A lease that is waited for in many trials, and the one that workers have otherwise.
+SHORT, USUAL = 3, 30
+#: Of each drill that waits for a lease so many trials have the usual one.
+FEW = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One fault, and what holds when it strikes."""
+
+    name: str
+    play: Callable[[Trial], None]
+    #: How long until what was running runs again, in seconds, where that is promised.
+    back_p99: float | None = None
+    back_max: float | None = None
+    #: How many trials there are at most.
+    most: int | None = None
+    #: About how long one takes, in seconds: the long ones are begun first.
+    takes: float = 5.0
+
+    def shortfalls(self, found: Tally) -> list[str]:
+        """Say which of its promises did not hold."""
+        said: list[str] = []
+        for limit, share in ((self.back_p99, 0.99), (self.back_max, 1.0)):
+            took = found.back_at(share)
+            if limit is not None and took > limit:
+                said.append(
+                    f"{self.name}: {share:.0%} ran again within {took:.2f} s, not "
+                    f"{limit:g} s"
+                )
+        if found.extra_per_fault > 1:
+            said.append(
+                f"{self.name}: {found.extra} runs more for {found.struck} struck"
+            )
+        return said
+
+
+def _waiting_for_a_lease(
+    name: str, of: Callable[[int], Callable[[Trial], None]], takes: float
+) -> tuple[Row, ...]:
+    """Return a row for each lease; what ran is back when that has run out."""
+    return tuple(
+        Row(
+            name=f"{name}, lease {lease} s",
+            play=of(lease),
+            back_max=lease + 5.0,
+            most=FEW if lease == USUAL else None,
+            takes=takes * lease,
+        )
+        for lease in (SHORT, USUAL)
+    )
+
+
+def _host_gone(lease: int) -> Callable[[Trial], None]:
+    return kills.host_kills(is_gone=True, lease=lease)
+
+
+DRILLS: dict[str, tuple[Row, ...]] = {
+    "child-kill": (Row(name="child-kill", play=kills.child_kill, back_p99=2.0),),
+    "parent-kill": (Row(name="parent-kill", play=kills.parent_kill, back_max=10.0),),
+    "host-kill": (
+        Row(
+            name="host-kill, back at once",
+            play=kills.host_kills(is_gone=False, lease=USUAL),
+            back_max=10.0,
+        ),
+        *_waiting_for_a_lease("host-kill, gone", _host_gone, 2.0),
+    ),
+    "fetch-window": tuple(
+        Row(
+            name=f"fetch-window, {count} queue{'s' * (count > 1)}",
+            play=kills.fetch_windows(count),
+            back_max=10.0,
+        )
+        for count in (1, 2, 8)
+    ),
+    "deploy": (Row(name="deploy", play=deploys.deploy, takes=8.0),),
+    "redis-restart": (
+        Row(name="redis-restart", play=outages.redis_restart, back_max=10.0),
+    ),
+    "redis-kill": (Row(name="redis-kill", play=outages.redis_kill, back_max=10.0),),
+    "redis-cut": (
+        Row(name="redis-cut", play=outages.redis_cut, back_max=10.0, takes=20.0),
+        Row(name="redis-cut, one of two", play=outages.worker_cut, takes=12.0),
+    ),
+    "redis-full": (Row(name="redis-full", play=outages.redis_full, back_max=10.0),),
+    "freeze": _waiting_for_a_lease("freeze", pauses.freezes, 2.5),
+    "gil": _waiting_for_a_lease("gil", pauses.holds, 3.5),
+    "poison": (Row(name="poison", play=poisons.poison, takes=8.0),),
+    "bad-payloads": (Row(name="bad-payloads", play=payloads.bad_payloads),),
+}
+#: What workers of RQ's own are put through beside ours.
+OF_STOCK = ("child-kill", "host-kill", "fetch-window", "deploy")
