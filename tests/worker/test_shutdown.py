@@ -243,6 +243,17 @@ def test_a_repeated_sigterm_does_not_shorten_the_grace(app, tasks, worker, marks
     assert marks.count("begin long") == 1
 
 
+def test_a_sigterm_that_comes_as_the_worker_exits_changes_nothing(command):
+    script = """
+import os, signal
+from headway.worker.signals import Signals
+with Signals():
+    os.kill(os.getpid(), signal.SIGTERM)
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    assert command("python", "-c", script).returncode == 0
+
+
 @pytest.mark.parametrize("mode", MODES, ids=["one", "threads", "loop"])
 def test_ctrl_c_pressed_again_breaks_off_at_once(mode, app, tasks, worker, marks, book):
     running = worker(*mode)

@@ -8,12 +8,19 @@ import socket
 from types import FrameType
 from typing import Any, Self
 
+_STOP = (signal.SIGTERM, signal.SIGINT)
+
 
 class Signals:
-    """Remembers what it is told, and ends a wait at any signal."""
+    """Remembers what it is told, and ends a wait at any signal.
+
+    Who was told to stop, and is about to, does not hear it any more: a platform may say
+    it again when nothing is left to be done but to exit.
+    """
 
     def __init__(self) -> None:
         self._told: list[int] = []
+        self._is_told_to_stop = False
         self._ears, self._mouth = socket.socketpair()
         self._ears.setblocking(False)  # noqa: FBT003 - the standard library's own
         self._mouth.setblocking(False)  # noqa: FBT003 - the standard library's own
@@ -23,7 +30,7 @@ class Signals:
         self._wakeup = signal.set_wakeup_fd(
             self._mouth.fileno(), warn_on_full_buffer=False
         )
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        for number in (*_STOP, signal.SIGQUIT):
             self._before[number] = signal.signal(number, self._tell)
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _heard)
         return self
@@ -36,6 +43,7 @@ class Signals:
     def _tell(self, number: int, _frame: FrameType | None) -> None:
         # Nothing more: this interrupts the supervisor wherever it is.
         self._told.append(number)
+        self._is_told_to_stop |= number in _STOP
 
     def wait(self, seconds: float) -> None:
         """Return after the seconds, or as soon as a signal came."""
@@ -44,7 +52,8 @@ class Signals:
 
     def __exit__(self, *_exc: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            is_repeated = self._is_told_to_stop and number in _STOP
+            signal.signal(number, signal.SIG_IGN if is_repeated else handler)
         signal.set_wakeup_fd(self._wakeup)
         self._ears.close()
         self._mouth.close()
