@@ -114,6 +114,7 @@ def _line(row: Row, tally: Tally, *, is_good: bool) -> Line:
         "trials": tally.trials,
         "jobs": tally.jobs,
         "struck as they ran": tally.struck,
+        "of these done": tally.redone,
         "lost": tally.lost,
         "double commits": tally.double_commits,
         "extra runs per struck": tally.extra_per_fault if tally.struck else "-",

@@ -34,10 +34,12 @@ class Tally:
     jobs: int = 0
     lost: int = 0
     double_commits: int = 0
-    #: Runs that were running when their process was struck; those of them that ran
-    #: again, and others that did without need.
+    #: Runs of which no outcome was written when their process was struck; those of them
+    #: that were made again, and others that were without need.
     struck: int = 0
     extra: int = 0
+    #: Of the struck, those whose work was done.
+    redone: int = 0
     wedged: int = 0
     #: Jobs that ended as failed by the crash limit, as they should; others that were
     #: failed since their process was struck.
@@ -67,7 +69,7 @@ class Tally:
 
 
 _COUNTS = (
-    *("trials", "jobs", "lost", "double_commits", "struck", "extra"),
+    *("trials", "jobs", "lost", "double_commits", "struck", "extra", "redone"),
     *("wedged", "blamed", "wronged"),
 )
 
@@ -93,7 +95,8 @@ class Runs:
         self.deaths_of: Counter[str] = Counter()
         self.commits_of: Counter[str] = Counter()
         self.ended: set[str] = set()
-        #: Runs, by job and number: the last of their process as it was struck.
+        #: Runs, by job and number, whose outcome may not have been written as their
+        #: process was struck.
         self.struck: set[tuple[str, int]] = set()
         #: Those of them that had not ended.
         self.cut_short: set[tuple[str, int]] = set()
@@ -102,6 +105,8 @@ class Runs:
         #: By process: the last job that it began, and which run of it that was.
         self._last: dict[int, tuple[str, int]] = {}
         self._over: dict[tuple[str, int], float] = {}
+        #: By process: what it has done of late.
+        self._done: dict[int, list[tuple[str, int]]] = defaultdict(list)
         self._raised: set[tuple[str, int]] = set()
         self._struck_at: dict[str, float] = {}
         self._is_back_since: float | None = None
@@ -115,12 +120,12 @@ class Runs:
                 self._begin(line)
             case "end":
                 self.ended.add(line.job_id)
-                self._over[run] = line.at
+                self._end(line, run)
             case "commit":
                 self.commits_of[line.job_id] += 1
             case "raise":
                 self._raised.add(run)
-                self._over[run] = line.at
+                self._end(line, run)
             case "strike":
                 self._strike(line)
             case "back":
@@ -135,6 +140,18 @@ class Runs:
         self._last[line.pid] = (line.job_id, len(self.of[line.job_id]))
         self.of[line.job_id].append(line)
 
+    def _end(self, line: Line, run: tuple[str, int]) -> None:
+        self._over[run] = line.at
+        self._done[line.pid] = [*self._lately(line), run]
+
+    def _lately(self, line: Line) -> list[tuple[str, int]]:
+        """Return what its process has done of late: it may not be written."""
+        return [
+            run
+            for run in self._done[line.pid]
+            if line.at - self._over[run] < _UNWRITTEN
+        ]
+
     def _strike(self, line: Line) -> None:
         run = self._last.get(line.pid)
         if line.job_id != "-":
@@ -142,9 +159,9 @@ class Runs:
             self._struck_at[line.job_id] = line.at
         if run is None:
             return
-        if line.at - self._over.get(run, line.at) < _UNWRITTEN:
-            self.struck.add(run)
+        self.struck.update(self._lately(line))
         if run not in self._over:
+            self.struck.add(run)
             self.cut_short.add(run)
             if line.job_id == "-":
                 self.deaths_of[run[0]] += 1
@@ -165,11 +182,11 @@ class Runs:
 
 def _look_at_runs(runs: Runs, found: Tally) -> None:
     extra = list(runs.extra())
-    # One that had done its work, and was struck before that was written, ran as well.
-    struck = runs.cut_short | {
-        (job_id, n) for job_id, n, is_struck in extra if is_struck
-    }
-    found.struck, found.extra = len(struck), len(extra)
+    # Nobody but the process knew of the work that is done over again.
+    redone = {(job_id, number) for job_id, number, is_struck in extra if is_struck}
+    redone -= runs.cut_short
+    found.redone = len(redone)
+    found.struck, found.extra = len(runs.cut_short) + len(redone), len(extra)
     found.problems += [
         f"{job_id} ran again, and its process, {runs.of[job_id][number].pid}, was not "
         f"struck as it ran: {runs.of[job_id]}"

@@ -76,15 +76,16 @@ def test_a_job_that_had_ended_long_before_the_death_was_not_to_run_again():
     assert list(read.extra()) == [("j-1", 0, False)]
 
 
-def test_what_a_process_ran_before_its_last_job_was_not_to_run_again():
-    read = runs(
-        ("begin", "j-1", 11),
-        ("end", "j-1", 11),
-        ("begin", "j-2", 11),
-        ("strike", "-", 11),
-        ("begin", "j-1", 12),
-    )
-    assert list(read.extra()) == [("j-1", 0, False)]
+def test_what_was_done_and_not_written_is_a_run_that_was_struck():
+    lines = [
+        Line("begin", "j-1", 11, 0.0),
+        Line("end", "j-1", 11, 0.1),
+        Line("begin", "j-2", 11, 0.1),
+        Line("strike", "-", 11, 0.2),
+        Line("begin", "j-1", 12, 0.3),
+        Line("begin", "j-2", 12, 0.4),
+    ]
+    assert list(Runs(lines).extra()) == [("j-1", 0, True), ("j-2", 0, True)]
 
 
 def test_a_retry_after_an_exception_is_no_extra_run():
