@@ -6,39 +6,34 @@ made to depend on the lease (WATCH), whichever of its keys it watches itself.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError, WatchError
 
-from headway.clock import SystemClock
 from headway.errors import LeaseLostError
 from headway.lease import Holder, Lease
 from headway.wire import keys
+from headway.wire.steadfast import SteadfastPipeline, SteadfastRedis
 
 if TYPE_CHECKING:
     from redis.connection import ConnectionPool
 
-
-log = logging.getLogger("headway.worker")
-
-#: Between two attempts to write an outcome, in seconds.
-PAUSE = 1.0
 #: For how long it is known that an outcome was written, in seconds.
 KNOWN = 3600
 
 
-class FencedRedis(Redis):
+class FencedRedis(SteadfastRedis):
     """A client for the end of one job; `commit` says which transaction ends it."""
 
     def __init__(self, pool: ConnectionPool, holder: Holder, lease: Lease) -> None:
-        super().__init__(connection_pool=pool)
+        super().__init__(pool)
         self.holder, self.lease = holder, lease
         self.lease_key = keys.lease(holder.child)
         #: What was raised where the lease was found lost; RQ's own code may keep it.
         self.lost: LeaseLostError | None = None
+        #: The end was written, and the answer to that was lost.
+        self.answer_lost = False
 
     def pipeline(
         self,
@@ -46,36 +41,33 @@ class FencedRedis(Redis):
         shard_hint: Any = None,  # noqa: ANN401 - redis-py's own signature
     ) -> FencedPipeline:
         """Return a pipeline that can be made to depend on the lease."""
-        return FencedPipeline(
+        made = FencedPipeline(
             self.connection_pool, self.response_callbacks, transaction, shard_hint
-        ).fenced(self)
+        )
+        made.owner = self
+        return made
 
 
-class FencedPipeline(Pipeline):
+class FencedPipeline(SteadfastPipeline):
     """A transaction that is refused when the lease it depends on was lost.
 
     An answer that is lost does not tell whether the job is ended. So the transaction
     leaves a mark, which is looked for before anything is written once more.
     """
 
-    _client: FencedRedis
+    owner: FencedRedis
     _commits = False
-
-    def fenced(self, client: FencedRedis) -> FencedPipeline:
-        """Remember whose end it is; nothing depends on the lease yet."""
-        self._client = client
-        return self
 
     def commit(self) -> None:
         """Make this the transaction that ends the job: it drops the lease, too."""
         self._commits = True
-        self.hdel(self._client.lease_key, self._client.lease.job_id)
+        self.hdel(self.owner.lease_key, self.owner.lease.job_id)
         self.set(self._mark, 1, ex=KNOWN)
 
     @property
     def _mark(self) -> str:
-        client = self._client
-        return keys.committed(client.holder.child, client.lease.ordinal)
+        owner = self.owner
+        return keys.committed(owner.holder.child, owner.lease.ordinal)
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT002 - redis-py's
         """Send the commands; those that end the job for as long as it takes.
@@ -91,37 +83,33 @@ class FencedPipeline(Pipeline):
         while True:
             try:
                 if self._holds_lease():
-                    return super().execute(raise_on_error)
-                if self._client.exists(self._mark):
-                    return []  # done before; only the answer was lost
+                    return Pipeline.execute(self, raise_on_error)
+                if self._is_done():
+                    return []
                 raise self._loss()
             except WatchError:
                 # Other jobs of this child come and go in the same lease.
                 if watched_by_rq:
                     raise
             except RedisError as error:
-                if self._is_committed_after(error):
+                self.owner.pauses.rest(error)
+                if self._is_done():
                     return []
                 if watched_by_rq:  # RQ's code looks at what it watches anew
                     raise WatchError(str(error)) from error
             self.command_stack = list(commands)
 
-    def _is_committed_after(self, error: RedisError) -> bool:
-        """Wait until Redis answers; tell whether it has done what was asked."""
-        log.warning("an outcome waits until Redis takes it: %s", error)
-        clock = SystemClock()
-        while True:
-            clock.sleep(PAUSE)
-            try:
-                return bool(self._client.exists(self._mark))
-            except RedisError:
-                continue
+    def _is_done(self) -> bool:
+        """Tell whether it was done before, and only the answer was lost."""
+        if self.owner.exists(self._mark):
+            self.owner.answer_lost = True
+        return self.owner.answer_lost
 
     def _holds_lease(self) -> bool:
-        lease = self._client.lease
+        lease = self.owner.lease
         ask: Any = self.immediate_execute_command  # redis-py is typed in part
-        ask("WATCH", self._client.lease_key)
-        held = ask("HGET", self._client.lease_key, lease.job_id)
+        ask("WATCH", self.owner.lease_key)
+        held = ask("HGET", self.owner.lease_key, lease.job_id)
         self.watching = True
         if held == f"{lease.ordinal}:{lease.queue}".encode():
             return True
@@ -129,8 +117,8 @@ class FencedPipeline(Pipeline):
         return False
 
     def _loss(self) -> LeaseLostError:
-        self._client.lost = LeaseLostError(
-            f"job {self._client.lease.job_id}: its lease was lost, so this run is "
+        self.owner.lost = LeaseLostError(
+            f"job {self.owner.lease.job_id}: its lease was lost, so this run is "
             "superseded and its outcome is discarded: another worker has the job now"
         )
-        return self._client.lost
+        return self.owner.lost

@@ -27,6 +27,7 @@ from headway.lease import Holder, Lease, Leased
 from headway.outcome import Failed, Retried
 from headway.wire import keys
 from headway.wire.reading import Fields, text
+from headway.wire.steadfast import SteadfastRedis, until_taken
 from headway.wire.stored_job import StoredJob
 from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker.by_rq import RQCode
@@ -78,6 +79,7 @@ def settle(
         queues=[queue.name for queue in plan.queues],
         options=plan.rq_options,
     )
+    client = SteadfastRedis(client.connection_pool)
     fields: Any = client.hgetall(keys.job(aftermath.leased.job_id))
     lease = _lease(aftermath.leased, fields)
     match aftermath.why:
@@ -88,7 +90,8 @@ def settle(
             by_rq.stop(lease, aftermath.began)
         case "crashed" | "broken off" if _may_run_again(lease, fields, app):
             broker = RedisSupervisorBroker(client, (), lease=plan.lease.total_seconds())
-            broker.release(aftermath.holder, [aftermath.leased.ordinal])
+            ordinals = [aftermath.leased.ordinal]
+            until_taken(lambda: broker.release(aftermath.holder, ordinals))
         case "crashed":
             by_rq.fail(lease, _crashed(fields), aftermath.began)
         case "broken off":

@@ -29,6 +29,7 @@ from headway.lease import Holder, Lease, Leased
 from headway.wire import job_hash, keys
 from headway.wire.burial import bury
 from headway.wire.fence import FencedRedis
+from headway.wire.steadfast import SteadfastRedis
 from headway.wire.unique import give_back
 from headway.worker.ending import End, RQWorker
 from headway.worker.notes import Notes
@@ -74,6 +75,8 @@ class RQCode:
     ) -> None:
         self._job_class = job_class
         self._client = client
+        #: For what belongs to the end of a job.
+        self._steadfast = SteadfastRedis(client.connection_pool)
         self._holder = holder
         self._clock = clock
         self._queues = queues
@@ -83,7 +86,7 @@ class RQCode:
 
     def perform(self, lease: Lease) -> bool:
         """Run a job and write its outcome as RQ does; tell whether it succeeded."""
-        notes = Notes(self._client, self._holder, lease, self._clock)
+        notes = Notes(self._steadfast, self._holder, lease, self._clock)
         run = Run(fence=lease.delivery, incarnation=notes.incarnation)
         token = run_of_ours.set(run)
         try:
@@ -102,7 +105,7 @@ class RQCode:
             end.fail(error)
 
         self._settled(lease, settle, began)
-        self._let_go(lease)
+        self.let_go(lease)
 
     def retry(
         self, lease: Lease, error: BaseException, delay: timedelta, began: float
@@ -126,11 +129,12 @@ class RQCode:
     def stop(self, lease: Lease, began: float) -> None:
         """Write that a job was stopped by a person."""
         self._settled(lease, End.stop, began)
-        self._let_go(lease)
+        self.let_go(lease)
 
-    def _let_go(self, lease: Lease) -> None:
+    def let_go(self, lease: Lease) -> None:
+        """Give back the unique key of a job that has ended, where it has one."""
         if lease.meta:
-            give_back(self._client, lease.job_id, job_hash.json_object(lease.meta))
+            give_back(self._steadfast, lease.job_id, job_hash.json_object(lease.meta))
 
     def enqueue_ready(self) -> None:
         """Enqueue the dependents that a worker had let go when it died."""
@@ -182,13 +186,15 @@ class RQCode:
         if client.lost is not None:
             log.warning("%s", client.lost)
             self._count_superseded(lease)
+        if client.answer_lost:
+            self.enqueue_ready()  # RQ's code has not learnt whom it has let go
         return succeeded and client.lost is None
 
     def _count_superseded(self, lease: Lease) -> None:
         """Write on the job that a run of it was for nothing."""
         key = keys.job(lease.job_id)
-        if self._client.hexists(key, "status"):
-            self._client.hincrby(key, "headway_superseded", 1)
+        if self._steadfast.hexists(key, "status"):
+            self._steadfast.hincrby(key, "headway_superseded", 1)
 
     def _end(
         self, job: TrustedJob, lease: Lease, client: FencedRedis, began: float | None
@@ -228,20 +234,20 @@ class RQCode:
         """Put a job that cannot be read among the failed ones, with the reason."""
         log.error("%s", error)
         bury(
-            self._client,
+            self._steadfast,
             Leased(self._holder, lease.job_id, lease.ordinal, lease.queue),
             reason=f"{type(error).__name__}: {error}",
             now=self._clock.now().timestamp(),
         )
-        if self._client.exists(keys.dependents(lease.job_id)):
+        if self._steadfast.exists(keys.dependents(lease.job_id)):
             self._tend(partial(self._let_dependents_go, lease), "dependents")
 
     def _let_dependents_go(self, lease: Lease) -> None:
         """Enqueue those that run although the job that they wait for has failed."""
-        job = RQJob(lease.job_id, connection=self._client, serializer=JSONSerializer)
+        job = RQJob(lease.job_id, connection=self._steadfast, serializer=JSONSerializer)
         job.origin, job._status = lease.queue, JobStatus.FAILED  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as rq itself makes one
-        self._rq_worker(self._client).queue_class(
-            lease.queue, connection=self._client, serializer=JSONSerializer
+        self._rq_worker(self._steadfast).queue_class(
+            lease.queue, connection=self._steadfast, serializer=JSONSerializer
         ).enqueue_dependents(job)
 
 

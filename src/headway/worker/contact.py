@@ -11,8 +11,8 @@ from headway.clock import Clock
 
 log = logging.getLogger("headway.worker")
 
-#: Seconds between two attempts while the store is away.
-PAUSE = 1.0
+#: Seconds between two attempts while the store is away; each is twice the one before.
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 #: After how many seconds what was said is said again, and how much is remembered.
 AGAIN, MOST_SAID = 60.0, 100
 
@@ -31,6 +31,7 @@ class Contact:
         self._disconnect = disconnect
         self._is_up = True
         self._again_at = 0.0
+        self._pause = FIRST_PAUSE
         #: What was said, and when: a refusal comes twenty times a second.
         self._said: dict[str, float] = {}
         #: The monotonic second since which it has answered without a gap.
@@ -80,10 +81,12 @@ class Contact:
             return False
         log.warning("Redis is back")
         self._is_up, self.since = True, self._clock.monotonic()
+        self._pause = FIRST_PAUSE
         return True
 
     def _put_off(self) -> None:
-        self._again_at = self._clock.monotonic() + PAUSE
+        self._again_at = self._clock.monotonic() + self._pause
+        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
 
     def _say(self, text: str, *, exc_info: bool = False) -> None:
         now = self._clock.monotonic()

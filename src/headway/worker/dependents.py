@@ -3,7 +3,7 @@
 RQ enqueues them after its own transaction, and watches the registry of all that are
 let go: when another worker takes any job out of it meanwhile, RQ leaves its own for the
 next maintenance, in ten minutes. Workers as busy as ours meet there all the time, so
-here it is asked again as long as others are at it.
+here it is asked again as long as others are at it, or Redis does not take it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 from rq.job import Job
 from rq.queue import Queue
 from rq.registry import ReadyJobRegistry
+
+from headway.wire.steadfast import SteadfastRedis
 
 #: One of those who meet always succeeds, so this is for so many at once.
 _TRIES = 100
@@ -37,10 +39,17 @@ class PatientRegistry(ReadyJobRegistry):
         enqueued: list[Job] = []
         left, before = job_ids, None
         for _ in range(_TRIES):
+            disturbed = self._disturbed
             enqueued += super().enqueue_jobs(left)
             there: Any = self.connection.zrange(self.key, 0, -1)  # redis-py has a union
             left = [job_id for job_id in left if job_id.encode() in there]
-            if not left or there == before:  # nobody was in the way: it cannot be done
+            in_vain = there == before and disturbed == self._disturbed
+            if not left or in_vain:  # nobody was in the way: it cannot be done
                 break
             before = there
         return enqueued
+
+    @property
+    def _disturbed(self) -> int:
+        client = self.connection
+        return client.disturbed if isinstance(client, SteadfastRedis) else 0

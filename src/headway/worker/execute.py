@@ -29,8 +29,6 @@ from headway.delivery import Delivery
 from headway.errors import HeadwayError, Interrupted, UnreadableJobError
 from headway.lease import Holder, Lease
 from headway.outcome import Failed, Outcome, Retried, Succeeded
-from headway.wire import job_hash
-from headway.wire.unique import give_back
 from headway.worker import cuda, payload
 from headway.worker.alarm import Alarm
 from headway.worker.by_rq import RQCode, is_patched
@@ -241,7 +239,7 @@ class Execute:
         self._supply.acknowledge(lease, value, began, ended, shown=shown)
         if lease.meta and b'"unique"' in lease.meta:
             self._supply.flush()
-            give_back(self._client, lease.job_id, job_hash.json_object(lease.meta))
+            self._by_rq.let_go(lease)
 
     def end_by_rq(self, lease: Lease, outcome: Ending, began: float) -> None:
         """Write any other outcome, now."""

@@ -114,7 +114,6 @@ class Record:
     def tell(self, state: State, now: float) -> None:
         """Write what the child does, if that has changed."""
         if state is not self._state:
-            self._state = state
             key = keys.worker(self.name)
             if self._client.exists(key):
                 fields: dict[Any, Any] = {
@@ -122,6 +121,7 @@ class Record:
                     "last_heartbeat": moment(now),
                 }
                 self._client.hset(key, mapping=fields)
+            self._state = state
 
     def request_shutdown(self, now: float) -> None:
         """Write that it was asked to stop."""

@@ -62,6 +62,8 @@ class Supply:
         self._noted: dict[str, Noted] = {}
         #: Leases that were handed out and have not ended, by id.
         self._open: dict[str, int] = {}
+        #: A job that was to be released may still be held here.
+        self._is_in_doubt = False
         self._last, self._last_brought = 0.0, LITTLE
         self.suspended = False
 
@@ -123,8 +125,9 @@ class Supply:
         try:
             self._broker.release(jobs)
         except RedisError as error:
-            # The supervisor gives back what a child leaves behind.
-            log.warning("%d jobs could not be released: %s", len(jobs), error)
+            # The next question gives them back, or the supervisor if there is none.
+            log.warning("%d jobs are not released yet: %s", len(jobs), error)
+            self._is_in_doubt = True
         for lease in leases:
             self.forget(lease)
 
@@ -161,7 +164,7 @@ class Supply:
         pause, away = FIRST_PAUSE, False
         while True:
             try:
-                if away:
+                if away or self._is_in_doubt:
                     self._resume()
                 asked = self._clock.monotonic()
                 turn = self._broker.reserve(wanted, order, notes, wait=wait)
@@ -192,6 +195,7 @@ class Supply:
             (ordinal, job_id) for job_id, ordinal in held.items() if job_id not in known
         )
         self._broker.release([(job_id, ordinal) for ordinal, job_id in unknown])
+        self._is_in_doubt = False
 
     def _tell_lost(self, turn: Turn, noted: dict[str, Noted]) -> None:
         for job_id in turn.lost:

@@ -21,6 +21,8 @@ log = logging.getLogger("headway.worker")
 
 #: How often jobs that came without a wake-up are looked for, in seconds.
 NUDGE = 0.08
+#: When leases that could not be prolonged are to be tried again, in seconds.
+SOON = 0.5
 #: How often scheduled jobs are looked for, in seconds.
 PROMOTE = 1.0
 #: How often RQ's records are kept alive, in seconds.
@@ -112,7 +114,8 @@ class Upkeep:
         """Prolong the leases of all children, and what RQ sees of long jobs."""
         if not self._office.is_due("renew", self._office.lease / 3):
             return
-        self._office.contact.made(self._renew)
+        if not self._office.contact.made(self._renew):
+            self._office.put_off("renew", SOON)
         for member in self._members:
             if member.is_alive:
                 self._show(member, again=True)

@@ -100,6 +100,27 @@ def fail(text: str) -> None:
     raise ValueError(text)
 
 
+@task(retry=Retry(attempts=2, backoff=AT_ONCE))
+def again(word: str) -> str:
+    mark(f"run {word}")
+    if this_job().attempt == 1:
+        raise ValueError("not yet")
+    return word
+
+
+@task
+def run_and_fail(word: str) -> None:
+    mark(f"run {word}")
+    raise ValueError(word)
+
+
+@task
+def run_for(word: str, seconds: float) -> str:
+    mark(f"run {word}")
+    time.sleep(seconds)
+    return word
+
+
 # What a timeout has to end
 
 
