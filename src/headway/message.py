@@ -149,6 +149,11 @@ class Sealed(Sequence[Envelope]):
     ) -> None:
         self._messages, self._terms, self._ids = messages, terms, ids
 
+    @property
+    def calls(self) -> Iterator[tuple[str, Arguments]]:
+        """Return the calls alone: nothing is sealed for that."""
+        return ((message.task, message.arguments) for message in self._messages)
+
     def __len__(self) -> int:
         return len(self._messages)
 

@@ -10,13 +10,18 @@ import pytest
 from redis import Redis
 
 from headway import App, Queue
-from headway.errors import EnqueueError, StoreError
+from headway.errors import ArgumentError, EnqueueError, StoreError
+from tests.wire.proxy import ANSWER_LOST, HALF_OPEN, LOST, REFUSALS
 
 #: "Within about two seconds", on a busy machine.
 SOON = 4.0
 
 
 def _work() -> None:
+    return None
+
+
+def _keep(_what: object) -> None:
     return None
 
 
@@ -156,3 +161,89 @@ def test_closing_an_application_closes_its_connections(redis_url, store):
     wait = time.monotonic() + SOON
     while len(store.client_list()) > before:  # the server notices in its own time
         assert time.monotonic() < wait, "a connection was left open"
+
+
+#: How each outage is told, and whether it says that the job is not there.
+OUTAGES = {
+    "loading": (REFUSALS["loading"], "It reads its data after a start", False),
+    "readonly": (REFUSALS["readonly"], "name the primary in REDIS_URL", True),
+    "noauth": (REFUSALS["noauth"], "Put the password into REDIS_URL", True),
+    "oom": (REFUSALS["oom"], "Its memory is full: raise maxmemory", True),
+    "misconf": (REFUSALS["misconf"], "It cannot write to its disk", True),
+    "half-open": (HALF_OPEN, "Is it up, and is REDIS_URL right?", False),
+    "cut before": (LOST["cut before"], "Is it up, and is REDIS_URL right?", False),
+    "cut after": (LOST["cut after"], "Is it up, and is REDIS_URL right?", False),
+    "answer lost": (ANSWER_LOST, "Is it up, and is REDIS_URL right?", False),
+}
+
+
+@pytest.mark.parametrize("way", ["one", "many", "unique"])
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_a_job_that_was_not_confirmed_can_be_sent_again(outage, way, proxy, store):
+    fault, what_to_do, is_sure = OUTAGES[outage]
+    app, task = _task(proxy.url)
+    task.using(job_id="before").enqueue()  # its connection is kept
+
+    def send():
+        if way == "unique":
+            return [task.using(job_id="mine", unique="one").enqueue()]
+        messages = [task.using(job_id="mine").message()]
+        if way == "many":
+            messages.append(task.using(job_id="other").message())
+        return app.enqueue_many(messages)
+
+    proxy.rule = lambda _label: fault
+    begin = time.monotonic()
+    with pytest.raises(EnqueueError) as caught:
+        send()
+    assert time.monotonic() - begin < SOON
+    proxy.rule = None
+    said = str(caught.value)
+    assert what_to_do in said
+    assert "(job mine)" in said
+    if is_sure and way != "many":
+        assert "it was not sent, Redis refuses it: " in said
+        assert not store.exists("rq:job:mine")
+    else:
+        assert "send again with the same job_id, and there will be one of each" in said
+    jobs = send()
+    assert [job.id for job in jobs] == ["mine", "other"][: len(jobs)]
+    ids = [job_id.decode() for job_id in store.lrange("rq:queue:default", 0, -1)]
+    assert ids == ["before", *(job.id for job in jobs)]
+    app.close()
+
+
+@pytest.mark.parametrize("then", ["readonly", "noauth"])
+def test_a_refusal_after_an_answer_that_was_lost_is_no_proof(then, proxy, store):
+    app, task = _task(proxy.url)
+    task.enqueue()
+    faults = iter([LOST["cut after"]])
+    proxy.rule = lambda _label: next(faults, REFUSALS[then])
+    with pytest.raises(EnqueueError, match="The jobs may be there all the same"):
+        task.using(job_id="mine").enqueue()
+    assert store.exists("rq:job:mine")
+    app.close()
+
+
+def test_an_answer_that_was_lost_once_is_no_matter(proxy, store):
+    app, task = _task(proxy.url)
+    task.enqueue()
+    proxy.once_each(LOST["cut after"], "EVALSHA:enqueue_one", "EVALSHA:enqueue")
+    jobs = [task.enqueue(), *app.enqueue_many([task.message()] * 3)]
+    assert proxy.hit.total() == 2
+    assert store.llen("rq:queue:default") == len(jobs) + 1
+    app.close()
+
+
+def test_of_many_calls_one_is_too_large_so_none_is_sent(redis_url, store):
+    app = App(queues=[Queue("default")], tasks=__name__, redis_url=redis_url)
+    task = app.task(_keep)
+    messages = [task.message(str(number)) for number in range(1200)]
+    for large in ("x" * (17 << 20), ["\0" * 1000] * 3000):
+        messages[1100] = task.message(large)
+        with pytest.raises(ArgumentError, match=r"number 1101 of 1200, .*_keep: its"):
+            app.enqueue_many(messages)
+        assert store.keys("rq:*") == []
+    messages[1100] = task.message("x" * (15 << 20))
+    assert len(app.enqueue_many(messages)) == 1200
+    app.close()

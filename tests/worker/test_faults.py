@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from rq import Callback, Retry
 
-from tests.worker.proxy import ANSWER_LOST, FAULTS, HALF_OPEN, Proxy
-from tests.worker.running import until
+from headway.clock import SystemClock
+from headway.lease import Served
+from headway.wire import client as wire_client
+from headway.wire.broker import RedisChildBroker
+from headway.worker.member import new_holder
+from headway.worker.order import Ordering
+from headway.worker.slot import Slot
+from headway.worker.supply import Supply
+from tests.wire.proxy import ANSWER_LOST, FAULTS, HALF_OPEN
+from tests.worker.running import Worker, until
 
-MODES = [(), ("--threads", "3")]
 #: How long an outage is here, in seconds: many attempts, and much less than a lease.
 OUTAGE = 0.6
 #: What a batch has to end, in seconds: whoever failed last pauses for some.
 SOON = 30.0
+TENTH = timedelta(seconds=0.1)
 #: So many unlike commands a batch needs at least, of which each fails once.
 MANY = 12
-
-
-@pytest.fixture
-def proxy(redis_url):
-    made = Proxy(redis_url)
-    yield made
-    made.rule = None
-    made.close()
 
 
 class Batch:
@@ -99,15 +100,22 @@ def check(batches, marks, store, book):
         assert store.keys(left) == []
 
 
-@pytest.mark.parametrize("mode", MODES, ids=["one", "threads"])
+@pytest.mark.parametrize(
+    ("mode", "names"),
+    [
+        ((), ("loading", "readonly", "oom", "cut before")),
+        (("--threads", "3"), ("noauth", "misconf", "cut after")),
+    ],
+    ids=["one", "threads"],
+)
 def test_a_redis_that_does_nothing_for_a_while(
-    mode, app, tasks, worker, marks, stock, store, book, proxy
+    mode, names, app, tasks, worker, marks, stock, store, book, proxy
 ):
     running, batches = worker(*mode, REDIS_URL=proxy.url), []
-    for name, fault in FAULTS.items():
+    for name in names:
         held = tasks.held.enqueue(name)
         marks.until(f"begin {name}", within=SOON)
-        proxy.rule = lambda _label, fault=fault: fault
+        proxy.rule = lambda _label, fault=FAULTS[name]: fault
         ends = time.monotonic() + OUTAGE
         marks.open(name)  # it ends in the midst of the outage
         batches.append(Batch(name, app, tasks, stock))
@@ -118,7 +126,7 @@ def test_a_redis_that_does_nothing_for_a_while(
         until(lambda: batches[-1].is_over, "all are over", within=SOON)
         proxy.hit.clear()
     check(batches, marks, store, book)
-    assert [marks.count(f"begin {name}") for name in FAULTS] == [1] * len(FAULTS)
+    assert [marks.count(f"begin {name}") for name in names] == [1] * len(names)
     assert "a child of" not in running.said  # none has ended
     assert running.stop() == 0
 
@@ -138,16 +146,91 @@ def test_each_command_fails_once(
     assert running.stop() == 0
 
 
-@pytest.mark.parametrize("fault", [HALF_OPEN, ANSWER_LOST], ids=["half-open", "lost"])
-def test_an_answer_that_never_comes(
-    fault, app, tasks, worker, marks, stock, store, book, proxy
-):
+def test_answers_that_never_come(app, tasks, worker, marks, stock, store, book, proxy):
     running = worker(REDIS_URL=proxy.url)
     marks.until("hook of one")
-    proxy.once_each(fault, "EVALSHA:reserve", "EVALSHA:renew", "EXEC")
+    silent = {"EVALSHA:reserve": HALF_OPEN, "EXEC": ANSWER_LOST}
+    proxy.rule = lambda label: silent.pop(label, None)
     batch = Batch("late", app, tasks, stock)
     until(lambda: batch.is_over, "all are over", within=SOON)
-    assert proxy.hit.keys() >= {"EVALSHA:reserve", "EXEC"}
+    assert silent == {}
     check([batch], marks, store, book)
     assert "a child of" not in running.said
     assert running.stop() == 0
+
+
+@pytest.mark.parametrize("name", ["oom", "cut after"])
+def test_each_command_fails_once_as_it_begins(name, app, tasks, worker, store, proxy):
+    job = tasks.short.enqueue("first")
+    proxy.once_each(FAULTS[name], but=("PING", "HELLO"))  # it is up, and lets us in
+    running = worker("--name", "w", REDIS_URL=proxy.url)
+    assert job.result(timeout=SOON) == "first"
+    assert {"HSET", "EVALSHA:reserve"} <= proxy.hit.keys()
+    until(lambda: store.hget("rq:worker:w", "state") == b"idle", "said so to rq")
+    assert store.smembers("rq:workers") == {b"rq:worker:w"}
+    proxy.rule = None
+    assert running.stop() == 0
+    assert not store.smembers("rq:workers")
+
+
+def test_a_scheduler_sends_each_due_job_once(app, tasks, start, store, book, proxy):
+    scheduler = Worker(start("headway", "scheduler", env={"REDIS_URL": proxy.url}))
+    until(lambda: "scheduler started" in scheduler.said, "started")
+    jobs = []
+    names = ("loading", "readonly", "oom", "cut after")
+    for fault in (FAULTS[name] for name in names):
+        due = [tasks.short.using(delay=TENTH * n).message("due") for n in range(1, 6)]
+        jobs += app.enqueue_many(due)
+        proxy.rule = lambda _label, fault=fault: fault
+        until(lambda: proxy.hit, "it asked in vain")
+        proxy.once_each(fault)
+        waiting = len(jobs)
+        until(lambda n=waiting: len(book.waiting()) == n, "all are sent", within=SOON)
+    assert sorted(book.waiting()) == sorted(job.id for job in jobs)
+    assert book.of("scheduled") == []
+    assert scheduler.stop() == 0
+    # One job for each second and schedule: a tick has an id of its own.
+    ticks = [job_id.decode() for job_id in store.lrange("rq:queue:high", 0, -1)]
+    assert len(ticks) == len(set(ticks)) > 0
+
+
+@pytest.fixture
+def supply(proxy):
+    """A child's jobs, without the child."""
+    client = wire_client.connect(proxy.url, patience=wire_client.LOOP)
+    served = Served(name="default", prefetch=10)
+    broker = RedisChildBroker(client, new_holder("w"), lease=30)
+    broker.serve([served])
+    yield Supply(
+        broker,
+        Slot(),
+        Ordering((served,), "default"),
+        SystemClock(),
+        default_ttl=500,
+        finish_parent=lambda _noted: None,
+    )
+    broker.close()
+    client.close()
+
+
+def test_a_job_that_is_here_once_more_is_not_given_back(supply, tasks, proxy, book):
+    """A retry may be reserved again before its first run is seen to be over."""
+    job = tasks.short.enqueue("again")
+    (first,) = supply.take(1)
+    supply.release([first])  # as its retry does
+    supply.take(1)
+    supply.forget(first)
+    proxy.once_each(FAULTS["cut before"], "EVALSHA:reserve")
+    assert supply.take(1) == []
+    assert book.waiting() == []
+    assert book.leased() == [job.id]
+
+
+def test_what_could_not_be_released_is_released_later(supply, tasks, proxy, book):
+    job = tasks.short.enqueue("back")
+    leases = supply.take(1)
+    proxy.once_each(FAULTS["cut before"], "EVALSHA:release")
+    supply.release(leases)
+    assert book.leased() == [job.id]
+    assert [lease.job_id for lease in supply.take(1)] == [job.id]
+    assert book.waiting() == []

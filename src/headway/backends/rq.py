@@ -17,8 +17,9 @@ from redis.exceptions import (
 from headway.backend import Capability
 from headway.backends import Context, development_redis, rq_hooks
 from headway.backends.rq_jobs import RQJobs
+from headway.codec import Arguments
 from headway.errors import ConfigurationError, EnqueueError
-from headway.message import Envelope
+from headway.message import Envelope, Sealed
 from headway.signing import Signer
 from headway.wire import client as wire_client
 from headway.wire import job_hash
@@ -79,8 +80,11 @@ class RQBackend(RQJobs):
         Returns for those that were not sent: their place, and the id in their way.
 
         Raises:
+            ArgumentError: a call is too large, and which; nothing was sent.
             EnqueueError: Redis did not confirm; says whether it may have.
         """
+        if len(envelopes) > 1:
+            job_hash.check_sizes(_calls(envelopes), len(envelopes))
         if (signer := self._context.signer()) is not None:
             envelopes = [_signed(envelope, signer) for envelope in envelopes]
         if rq_hooks.are_there():
@@ -151,6 +155,12 @@ class RQBackend(RQJobs):
                 begins.append(place)
             chunk.add(envelope)
         yield chunk.packed(script, whole=whole or len(begins) > 1)
+
+
+def _calls(envelopes: Sequence[Envelope]) -> Iterator[tuple[str, Arguments]]:
+    if isinstance(envelopes, Sealed):
+        return envelopes.calls
+    return ((each.terms.task, each.arguments) for each in envelopes)
 
 
 def _signed(envelope: Envelope, signer: Signer) -> Envelope:

@@ -13,8 +13,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
 
 from headway.wire import direct
 
@@ -26,6 +32,9 @@ T = TypeVar("T")
 #: Commands under way at once: Redis runs one while the next is packed. Answers wait
 #: in the buffers of sockets meanwhile, so they are to be small.
 DEPTH = 4
+
+#: An answer that redis-py takes for a lost connection.
+_REFUSED = (AuthenticationError, BusyLoadingError)
 
 
 class Exchange:
@@ -81,8 +90,14 @@ class Exchange:
         talk = _Talk(connection)
         talk.unanswered.append(command)
         try:
-            answer: int = talk.answer(failed_with=error)
-            return answer
+            return int(talk.answer(failed_with=error))
+        except NoScriptError:
+            raise
+        except (AuthenticationError, ResponseError) as refusal:
+            if isinstance(error, _REFUSED):
+                raise
+            # What is refused now may have been taken before its answer was lost.
+            raise RedisConnectionError(str(refusal)) from refusal
         finally:
             self._put_back(talk)
 

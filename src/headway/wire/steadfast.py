@@ -15,6 +15,7 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import (
+    ExecAbortError,
     MasterDownError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -36,6 +37,7 @@ T = TypeVar("T")
 #: Between two attempts, in seconds; each pause is twice the one before.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 _PASSING = (
+    ExecAbortError,  # without a command that was refused: it was the state of Redis
     RedisConnectionError,
     RedisTimeoutError,
     ReadOnlyError,
@@ -82,7 +84,7 @@ class Pauses:
     def rest(self, error: RedisError) -> None:
         """Wait a little, and longer each time; say why the first time."""
         if self._next == FIRST_PAUSE:
-            log.warning("an outcome waits until Redis takes it: %s", error)
+            log.warning("what is to be written waits until Redis takes it: %s", error)
         self._clock.sleep(self._next)
         self._next = min(LONGEST_PAUSE, 2 * self._next)
 

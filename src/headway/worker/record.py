@@ -78,6 +78,8 @@ class Record:
             ConfigurationError: it is alive, or may be.
         """
         owner = Identity.read(there.text("headway_process"))
+        if owner == self._identity:
+            return  # it is ours: only the answer to its birth was lost
         host, pid = there.text("hostname"), there.text("pid")
         if owner is None:
             is_gone = host == socket.gethostname() and is_no_process(pid)

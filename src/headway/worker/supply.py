@@ -115,7 +115,9 @@ class Supply:
 
     def forget(self, lease: Lease) -> None:
         """Say that a job has ended otherwise: RQ's own code wrote its outcome."""
-        self._open.pop(lease.job_id, None)
+        # Where it is to run again, this child may have it once more already.
+        if self._open.get(lease.job_id) == lease.ordinal:
+            del self._open[lease.job_id]
 
     def release(self, leases: Sequence[Lease]) -> None:
         """Give jobs back unrun; those the supervisor has given back are not ours."""
@@ -190,10 +192,9 @@ class Supply:
     def _resume(self) -> None:
         """Give back the jobs of a reservation whose answer was lost."""
         held = self._broker.resume()
-        known = self._open.keys() | self._noted.keys()
-        unknown = sorted(
-            (ordinal, job_id) for job_id, ordinal in held.items() if job_id not in known
-        )
+        noted = {name: each.lease.ordinal for name, each in self._noted.items()}
+        known = self._open.items() | noted.items()
+        unknown = sorted((ordinal, job_id) for job_id, ordinal in held.items() - known)
         self._broker.release([(job_id, ordinal) for ordinal, job_id in unknown])
         self._is_in_doubt = False
 

@@ -9,6 +9,7 @@ from functools import partial
 from headway.errors import ConfigurationError
 from headway.wire import keys
 from headway.wire.reading import text
+from headway.wire.steadfast import until_taken
 from headway.worker import watch
 from headway.worker.crew import Crew
 from headway.worker.identity import Identity
@@ -66,11 +67,11 @@ class Upkeep:
         Raises:
             ConfigurationError: a worker of that name is alive.
         """
-        self._refuse_namesakes()
+        until_taken(self._refuse_namesakes)
         born: list[Record] = []
         for record in self._records.values():
             try:
-                record.be_born(self._office.seconds)
+                until_taken(partial(record.be_born, self._office.seconds))
             except ConfigurationError:
                 for each in born:  # no record of a worker that never was
                     each.die(self._office.seconds)

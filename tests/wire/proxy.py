@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from hashlib import sha1
 from pathlib import Path
@@ -118,12 +118,12 @@ class Proxy:
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
 
-    def once_each(self, fault: Fault, *labels: str) -> None:
+    def once_each(self, fault: Fault, *labels: str, but: Collection[str] = ()) -> None:
         """Let each command, or each of these, fail the next time that it is sent."""
         self.hit.clear()
 
         def rule(label: str) -> Fault | None:
-            is_meant = not labels or label in labels
+            is_meant = label in labels if labels else label not in but
             return fault if is_meant and not self.hit[label] else None
 
         self.rule = rule
