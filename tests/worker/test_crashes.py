@@ -174,3 +174,20 @@ def test_a_function_that_decides_does_not_travel(tasks):
         tasks.short.using(on_orphan=lambda _job: "fail")
     with pytest.raises(ConfigurationError, match="'requeue', 'fail', or a function"):
         tasks.short.using(on_orphan="drop")
+
+
+@pytest.mark.parametrize("registry", ["failed", "finished"])
+def test_an_end_that_rqs_code_cannot_write_is_an_end_all_the_same(
+    registry, app, tasks, worker, marks, book, store
+):
+    store.set(f"rq:{registry}:default", "something else")
+    worker("--lease", "3")
+    jobs = [
+        tasks.fail.enqueue("it fails"),
+        tasks.kill.enqueue("by signal", 9),
+        tasks.again.enqueue("again"),
+        tasks.short.enqueue("short"),
+    ]
+    until(lambda: all(j.status in ("failed", "finished") for j in jobs), "ended", 40)
+    until(lambda: not book.leased(), "none is leased")
+    assert marks.count("run short") == 1

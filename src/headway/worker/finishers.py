@@ -133,11 +133,22 @@ class Finishers:
         if work is None:
             return False
         self.ended = self._office.now
-        if status and work.start.aftermath:
+        if work.start.aftermath and (status or self._is_undone(work)):
             self._again(work)
         else:
             self._forget_holders(work)
         return True
+
+    def _is_undone(self, work: Work) -> bool:
+        """Tell whether jobs are still leased: RQ's own code keeps some errors."""
+        left: list[Aftermath] = []
+
+        def look() -> None:
+            for each in work.start.aftermath:
+                if each.leased.ordinal in self._office.broker.held(each.holder):
+                    left.append(each)
+
+        return not self._office.contact.made(look) or bool(left)
 
     def _again(self, work: Work) -> None:
         work.not_before = self._office.now + PAUSE
