@@ -115,6 +115,6 @@ def _spring_noted(point: str) -> Step:
 def _spring_commit(point: str) -> Step:
     def step(call: Call) -> None:
         if call.commits:
-            spring(point, call.owner._client.lease.job_id)  # noqa: SLF001 - what it ends
+            spring(point, call.owner.owner.lease.job_id)
 
     return step
