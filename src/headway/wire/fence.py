@@ -6,15 +6,22 @@ made to depend on the lease (WATCH), whichever of its keys it watches itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from redis.client import Pipeline
 from redis.exceptions import RedisError, WatchError
 
-from headway.errors import LeaseLostError
+from headway.errors import LeaseLostError, ResultError
 from headway.lease import Holder, Lease
 from headway.wire import keys
-from headway.wire.steadfast import SteadfastPipeline, SteadfastRedis
+from headway.wire.steadfast import (
+    LARGE,
+    TRIES_OF_LARGE,
+    SteadfastPipeline,
+    SteadfastRedis,
+    not_taken,
+)
 
 if TYPE_CHECKING:
     from redis.connection import ConnectionPool
@@ -34,6 +41,9 @@ class FencedRedis(SteadfastRedis):
         self.lost: LeaseLostError | None = None
         #: The end was written, and the answer to that was lost.
         self.answer_lost = False
+        self.is_over = False
+        #: How often an end that is large was not taken, and something small was.
+        self.in_vain = 0
 
     def pipeline(
         self,
@@ -82,22 +92,45 @@ class FencedPipeline(SteadfastPipeline):
         commands = list(self.command_stack)
         while True:
             try:
-                if self._holds_lease():
-                    return Pipeline.execute(self, raise_on_error)
-                if self._is_done():
-                    return []
-                raise self._loss()
-            except WatchError:
+                return self._executed_once(raise_on_error)
+            except WatchError as error:
                 # Other jobs of this child come and go in the same lease.
+                lost = error.__context__
+                if isinstance(lost, RedisError):  # not a key that changed, but a line
+                    self.owner.pauses.rest(lost)
+                    self._weigh(commands, lost)
                 if watched_by_rq:
                     raise
             except RedisError as error:
                 self.owner.pauses.rest(error)
-                if self._is_done():
-                    return []
+                self._weigh(commands, error)
                 if watched_by_rq:  # RQ's code looks at what it watches anew
                     raise WatchError(str(error)) from error
             self.command_stack = list(commands)
+
+    def _executed_once(self, raise_on_error: bool) -> list[Any]:
+        if self._holds_lease():
+            answers = Pipeline.execute(self, raise_on_error)
+        elif self._is_done():
+            answers = []
+        else:
+            raise self._loss()
+        self.owner.is_over = True
+        return answers
+
+    def _weigh(self, commands: Sequence[Any], error: RedisError) -> None:
+        """Give an end up that is too large for this Redis, and no other.
+
+        Raises:
+            ResultError: it was not taken time and again, and something small was.
+        """
+        size = sum(len(word) for words, _ in commands for word in words if _long(word))
+        if size <= LARGE or self._is_done():
+            return
+        self.owner.set(keys.committed(self.owner.holder.child, 0), 1, ex=1)  # nobody's
+        self.owner.in_vain += 1
+        if self.owner.in_vain >= TRIES_OF_LARGE:
+            raise ResultError(not_taken(size, error)) from error
 
     def _is_done(self) -> bool:
         """Tell whether it was done before, and only the answer was lost."""
@@ -122,3 +155,7 @@ class FencedPipeline(SteadfastPipeline):
             "superseded and its outcome is discarded: another worker has the job now"
         )
         return self.owner.lost
+
+
+def _long(word: object) -> TypeGuard[str | bytes]:
+    return isinstance(word, str | bytes)

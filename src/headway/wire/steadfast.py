@@ -36,6 +36,9 @@ T = TypeVar("T")
 
 #: Between two attempts, in seconds; each pause is twice the one before.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+#: What is larger may be refused for its size alone, in bytes. It is given up after so
+#: many attempts between which Redis took something small.
+LARGE, TRIES_OF_LARGE = 1 << 20, 5
 _PASSING = (
     ExecAbortError,  # without a command that was refused: it was the state of Redis
     RedisConnectionError,
@@ -72,6 +75,15 @@ def until_taken(ask: Callable[[], T]) -> T:
             if not passes(error):
                 raise
             pauses.rest(error)
+
+
+def not_taken(size: int, error: RedisError) -> str:
+    """Say that something is too large for Redis, and what to do."""
+    return (
+        f"Redis does not take a result of {size / (1 << 20):.1f} MiB: "
+        f"{str(error).rstrip('.')}. Keep it in a file, a bucket or a table, and return "
+        "where it is"
+    )
 
 
 class Pauses:

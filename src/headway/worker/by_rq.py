@@ -24,7 +24,7 @@ from rq.worker import BaseWorker
 
 from headway.backends.rq_delivery import Run, run_of_ours
 from headway.clock import Clock
-from headway.errors import LeaseLostError, UnreadableJobError
+from headway.errors import LeaseLostError, ResultError, UnreadableJobError
 from headway.lease import Holder, Lease, Leased
 from headway.wire import job_hash, keys
 from headway.wire.burial import bury
@@ -186,6 +186,8 @@ class RQCode:
         if client.lost is not None:
             log.warning("%s", client.lost)
             self._count_superseded(lease)
+        if client.in_vain and not client.is_over and client.lost is None:
+            self.bury(lease, ResultError("its end is too large for Redis"))
         if client.answer_lost:
             self.enqueue_ready()  # RQ's code has not learnt whom it has let go
         return succeeded and client.lost is None

@@ -137,7 +137,7 @@ class End:
             self._finalize_success(result)
         except LeaseLostError:
             raise
-        except Exception as error:  # noqa: BLE001 - as rq: a raising callback fails it
+        except Exception as error:  # noqa: BLE001 - as rq: what cannot be written fails it
             self.fail(error)
 
     def stop(self) -> None:

@@ -26,7 +26,7 @@ from headway.backends.rq_delivery import (
 )
 from headway.clock import Clock
 from headway.delivery import Delivery
-from headway.errors import HeadwayError, Interrupted, UnreadableJobError
+from headway.errors import HeadwayError, Interrupted, ResultError, UnreadableJobError
 from headway.lease import Holder, Lease
 from headway.outcome import Failed, Outcome, Retried, Succeeded
 from headway.worker import cuda, payload
@@ -154,8 +154,7 @@ class Execute:
 
     def _conclude(self, lease: Lease, outcome: Ending, began: float) -> bool:
         if isinstance(outcome, Succeeded):
-            self.succeed(lease, outcome, began)
-            return True
+            return self.succeed(lease, outcome, began)
         self.end_by_rq(lease, outcome, began)
         return False
 
@@ -231,15 +230,20 @@ class Execute:
         """Return what comes of a run that was ended because of its time."""
         return self._attempt.broken_off(delivery, error, elapsed)
 
-    def succeed(self, lease: Lease, outcome: Succeeded, began: float) -> None:
-        """Note a success; it is written with the next reservation."""
+    def succeed(self, lease: Lease, outcome: Succeeded, began: float) -> bool:
+        """Note a success, to be written soon; tell whether it could be."""
         ended = self._epoch + self._clock.monotonic()
         value = b"" if outcome.encoded == b"null" else outcome.encoded
         shown = ended - began > SHOWN_AFTER
-        self._supply.acknowledge(lease, value, began, ended, shown=shown)
+        try:
+            self._supply.acknowledge(lease, value, began, ended, shown=shown)
+        except ResultError as error:
+            self.end_by_rq(lease, Failed(error=error.with_traceback(None)), began)
+            return False
         if lease.meta and b'"unique"' in lease.meta:
             self._supply.flush()
             self._by_rq.let_go(lease)
+        return True
 
     def end_by_rq(self, lease: Lease, outcome: Ending, began: float) -> None:
         """Write any other outcome, now."""

@@ -191,8 +191,9 @@ class ManyAtOnce:
     def _conclude(self, running: Running) -> None:
         outcome = running.outcome
         if isinstance(outcome, Succeeded):
-            self._execute.succeed(running.lease, outcome, running.began)
-            running.succeeded = True
+            running.succeeded = self._execute.succeed(
+                running.lease, outcome, running.began
+            )
         seconds = self._clock.monotonic() - running.began_monotonic
         self._mean += 0.1 * (seconds - self._mean)
         self._slot.finish(running.index, failed=not running.succeeded)

@@ -15,7 +15,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from headway.broker import ChildBroker
 from headway.clock import Clock
+from headway.errors import ResultError
 from headway.lease import Lease, Served, Turn
+from headway.wire.steadfast import TRIES_OF_LARGE, not_taken
 from headway.worker.order import Ordering
 from headway.worker.slot import Slot
 
@@ -85,7 +87,11 @@ class Supply:
     def acknowledge(
         self, lease: Lease, value: bytes, began: float, ended: float, *, shown: bool
     ) -> None:
-        """Note that a job succeeded; `flush` or the next `take` writes it."""
+        """Note that a job succeeded; `flush` or the next `take` writes it.
+
+        Raises:
+            ResultError: what it returned is too large for this Redis.
+        """
         ttl = int(lease.result_ttl) if lease.result_ttl else self._default_ttl
         ttl = min(ttl, LONGEST_TTL)
         packed = self._broker.success(
@@ -95,13 +101,32 @@ class Supply:
         if not self._slot.note(packed):
             self.flush()
             if not self._slot.note(packed):  # a result of more than a mebibyte
-                turn = self._patiently(0, (), packed)
+                turn = self._written(packed)
                 self._tell_lost(turn, {lease.job_id: noted})
                 self._finish_parents(turn, {lease.job_id: noted})
                 self.forget(lease)
                 return
         self._noted[lease.job_id] = noted
         self.forget(lease)
+
+    def _written(self, packed: bytes) -> Turn:
+        """Write what is large, unless it is for this that Redis refuses it.
+
+        Raises:
+            ResultError: it was not taken time and again, and something small was.
+        """
+        pause = FIRST_PAUSE
+        for left in reversed(range(TRIES_OF_LARGE)):
+            try:
+                return self._broker.reserve(0, (), packed)
+            except RedisError as error:
+                self._is_in_doubt = True
+                self._patiently(0, (), b"")  # until an answer comes, and it is small
+                if not left:
+                    raise ResultError(not_taken(len(packed), error)) from error
+            self._pause(pause)
+            pause *= 2
+        raise AssertionError("it was written, or not")
 
     @property
     def has_notes(self) -> bool:

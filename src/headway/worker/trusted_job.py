@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -18,6 +20,8 @@ from headway.worker import payload
 if TYPE_CHECKING:
     from redis import Redis
     from redis.client import Pipeline
+
+log = logging.getLogger("headway.worker")
 
 
 def job_class_of(app: App) -> type[TrustedJob]:
@@ -82,13 +86,13 @@ class TrustedJob(RQJob):
 
     @property
     def success_callback(self) -> Any:  # noqa: ANN401 - as RQ has it
-        """Return RQ's callback, if it is a function that may run."""
-        return self._callback(self._success_callback_name)
+        """Return RQ's callback, if it is a function that may run; it cannot raise."""
+        return self._harmless(self._success_callback_name)
 
     @property
     def failure_callback(self) -> Any:  # noqa: ANN401 - as RQ has it
-        """Return RQ's callback, if it is a function that may run."""
-        return self._callback(self._failure_callback_name)
+        """Return RQ's callback, if it is a function that may run; it cannot raise."""
+        return self._harmless(self._failure_callback_name)
 
     @property
     def stopped_callback(self) -> Any:  # noqa: ANN401 - as RQ has it
@@ -112,6 +116,23 @@ class TrustedJob(RQJob):
         raw = payload.unpacked(self.id, self.data)
         self._func_name, self._args, self._kwargs = payload.read(self.id, raw)
         self._instance = None
+
+    def _harmless(self, name: str | None) -> Callable[..., None] | None:
+        """Return a callback whose own failure is no failure of the job's."""
+        callback = self._callback(name)
+        if callback is None:
+            return None
+
+        def call(*about: object) -> None:
+            if inspect.iscoroutinefunction(callback):
+                log.error("job %s: %s is async, no callback may be", self.id, name)
+                return
+            try:
+                callback(*about)
+            except (Exception, SystemExit):  # a timeout, too
+                log.exception("job %s: its callback %s failed", self.id, name)
+
+        return call
 
     def _callback(self, name: str | None) -> Callable[..., Any] | None:
         # A callback's name travels in the job as well: the same rule for it.

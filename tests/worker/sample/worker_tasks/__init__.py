@@ -27,6 +27,7 @@ from headway import (
     fixed,
     injected,
 )
+from headway.events import Event, JobSucceeded
 
 task = app.task
 FOLDER = Path(os.environ["WORKER_FOLDER"])
@@ -348,6 +349,56 @@ def die_when_interrupted(gate: str) -> None:
 @task
 def called_back(*_about: object) -> None:
     mark("called back")
+
+
+@task
+def raises_back(*_about: object) -> None:
+    mark("raised back")
+    raise OSError("of the callback")
+
+
+@task
+def exits_back(*_about: object) -> None:
+    mark("exited back")
+    sys.exit("of the callback")
+
+
+def hang() -> None:
+    while True:
+        time.sleep(0.01)
+
+
+@task
+def hangs_back(*_about: object) -> None:
+    mark("hung back")
+    hang()
+
+
+@task
+async def async_back(*_about: object) -> None:
+    mark("awaited back")
+
+
+@task(timeout=ONE_SECOND)
+def heard_badly(word: str) -> str:
+    mark(f"run {word}")
+    return word
+
+
+@app.subscribe
+def hear_badly(event: Event) -> None:
+    """Raise, or hang, when it is told that `heard_badly` has ended."""
+    if isinstance(event, JobSucceeded) and event.task.endswith("heard_badly"):
+        mark("heard")
+        if is_open("hang"):
+            hang()
+        raise OSError("of the subscriber")
+
+
+@task
+def large(mebibytes: int) -> str:
+    mark("run large")
+    return "x" * (mebibytes << 20)
 
 
 # What says itself what becomes of it when its worker has died
