@@ -11,6 +11,8 @@ import pytest
 from headway.worker.slot import Slot, Told
 from tests.worker.running import until
 
+MODES = [(), ("--threads", "3"), ("--concurrency", "3")]
+
 
 def is_gone(pid):
     return not Path(f"/proc/{pid}").exists() or "Z" in state_of(pid)
@@ -83,6 +85,7 @@ def test_a_frozen_worker_whose_lease_ran_out_cannot_commit(
     assert tasks.short.enqueue("after").result(timeout=5) == "after"
 
 
+<<<<<<< HEAD
 def test_what_was_held_while_the_process_stood_still_is_not_begun():
     slot = Slot()
     slot.hold([1, 2, 3])
@@ -92,3 +95,20 @@ def test_what_was_held_while_the_process_stood_still_is_not_begun():
     slot.renew_until(13.0)
     assert slot.begin(2, 12.0, 0.0) == Told.NOTHING
     slot.close()
+=======
+@pytest.mark.parametrize("mode", MODES, ids=["one", "threads", "loop"])
+def test_a_job_that_holds_the_interpreter_for_three_leases_keeps_its_own(
+    mode, app, tasks, worker, marks, book
+):
+    both = [worker("--lease", "3", *mode) for _ in range(2)]
+    job = tasks.hold_the_lock.enqueue(9)
+    marks.until("begin lock")
+    other = tasks.short.enqueue("other")
+    assert other.result(timeout=5) == "other"  # by the other worker
+    assert job.result(timeout=15) == "held"
+    assert marks.count("begin lock") == 1
+    assert book.results(job) == 1
+    assert not job.info().crashes
+    assert [running.stop() for running in both] == [0, 0]
+    assert book.leased() == book.waiting() == []
+>>>>>>> 430f43a (Test that no timeout is outlived and no lease lost while a job holds the interpreter)

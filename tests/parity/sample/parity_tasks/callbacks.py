@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 
 def succeeded(job, connection, result):
     connection.rpush(f"trace:{job.id}", f"succeeded {result} {job.is_started}")
@@ -17,21 +15,6 @@ def stopped(job, connection):
     connection.rpush(f"trace:{job.id}", "stopped")
 
 
-def success_raises(job, connection, _result):
-    connection.rpush(f"trace:{job.id}", "success raises")
-    raise RuntimeError("of the callback")
-
-
-def failure_raises(job, connection, *_error):
-    connection.rpush(f"trace:{job.id}", "failure raises")
-    raise RuntimeError("of the callback")
-
-
 def stopped_raises(job, connection):
     connection.rpush(f"trace:{job.id}", "stopped raises")
     raise RuntimeError("of the callback")
-
-
-def hangs(job, connection, *_what):
-    connection.rpush(f"trace:{job.id}", "hangs")
-    threading.Event().wait()

@@ -157,6 +157,24 @@ def swallow() -> None:
 
 
 @task(timeout=ONE_SECOND)
+def swallow_all() -> None:
+    while True:
+        try:
+            while True:
+                time.sleep(0.01)
+        except BaseException:  # noqa: BLE001 - the mistake under test
+            mark("swallowed all")
+
+
+@task
+def hold_the_lock(seconds: int) -> str:
+    """Let no other thread of this process run."""
+    mark("begin lock")
+    ctypes.PyDLL(None).sleep(seconds)
+    return "held"
+
+
+@task(timeout=ONE_SECOND)
 async def loop_async() -> None:
     while True:  # noqa: ASYNC110 - it is meant never to end
         await asyncio.sleep(0.01)
