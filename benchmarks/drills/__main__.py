@@ -58,9 +58,9 @@ def main() -> int:
 
 def _rows(asked: argparse.Namespace) -> Sequence[Row]:
     soak = Row(name="soak", play=soaks(asked.minutes), most=1)
-    every = OF_STOCK if asked.worker == "stock" else tuple(DRILLS)
-    names = every if "all" in asked.names else dict.fromkeys(asked.names)
-    return [row for name in names for row in DRILLS.get(name, (soak,))]
+    names = DRILLS if "all" in asked.names else dict.fromkeys(asked.names)
+    rows = [row for name in names for row in DRILLS.get(name, (soak,))]
+    return [row for row in rows if row.of_stock or asked.worker != "stock"]
 
 
 def _played(

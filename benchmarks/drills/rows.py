@@ -24,6 +24,8 @@ class Row:
     #: How long until what was running runs again, in seconds, where that is promised.
     back_p99: float | None = None
     back_max: float | None = None
+    #: Whether workers of RQ's own are put through it as well, beside ours.
+    of_stock: bool = False
     #: How many trials there are at most.
     most: int | None = None
     #: About how long one takes, in seconds: the long ones are begun first.
@@ -47,7 +49,11 @@ class Row:
 
 
 def _waiting_for_a_lease(
-    name: str, of: Callable[[int], Callable[[Trial], None]], takes: float
+    name: str,
+    of: Callable[[int], Callable[[Trial], None]],
+    takes: float,
+    *,
+    of_stock: bool = False,
 ) -> tuple[Row, ...]:
     """Return a row for each lease; what ran is back when that has run out."""
     return tuple(
@@ -57,6 +63,7 @@ def _waiting_for_a_lease(
             back_max=lease + 5.0,
             most=FEW if lease == USUAL else None,
             takes=takes * lease,
+            of_stock=of_stock and lease == USUAL,
         )
         for lease in (SHORT, USUAL)
     )
@@ -67,25 +74,29 @@ def _host_gone(lease: int) -> Callable[[Trial], None]:
 
 
 DRILLS: dict[str, tuple[Row, ...]] = {
-    "child-kill": (Row(name="child-kill", play=kills.child_kill, back_p99=2.0),),
+    "child-kill": (
+        Row(name="child-kill", play=kills.child_kill, back_p99=2.0, of_stock=True),
+    ),
     "parent-kill": (Row(name="parent-kill", play=kills.parent_kill, back_max=10.0),),
     "host-kill": (
         Row(
             name="host-kill, back at once",
             play=kills.host_kills(is_gone=False, lease=USUAL),
             back_max=10.0,
+            of_stock=True,
         ),
-        *_waiting_for_a_lease("host-kill, gone", _host_gone, 2.0),
+        *_waiting_for_a_lease("host-kill, gone", _host_gone, 2.0, of_stock=True),
     ),
     "fetch-window": tuple(
         Row(
             name=f"fetch-window, {count} queue{'s' * (count > 1)}",
             play=kills.fetch_windows(count),
             back_max=10.0,
+            of_stock=True,
         )
         for count in (1, 2, 8)
     ),
-    "deploy": (Row(name="deploy", play=deploys.deploy, takes=8.0),),
+    "deploy": (Row(name="deploy", play=deploys.deploy, takes=8.0, of_stock=True),),
     "redis-restart": (
         Row(name="redis-restart", play=outages.redis_restart, back_max=10.0),
     ),
@@ -100,5 +111,7 @@ DRILLS: dict[str, tuple[Row, ...]] = {
     "poison": (Row(name="poison", play=poisons.poison, takes=8.0),),
     "bad-payloads": (Row(name="bad-payloads", play=payloads.bad_payloads),),
 }
-#: What workers of RQ's own are put through beside ours.
-OF_STOCK = ("child-kill", "host-kill", "fetch-window", "deploy")
+#: The drills that workers of RQ's own are put through as well.
+OF_STOCK = tuple(
+    name for name, rows in DRILLS.items() if any(row.of_stock for row in rows)
+)

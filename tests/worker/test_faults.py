@@ -206,6 +206,7 @@ def supply(proxy):
         Slot(),
         Ordering((served,), "default"),
         SystemClock(),
+        lease=30.0,
         default_ttl=500,
         finish_parent=lambda _noted: None,
     )

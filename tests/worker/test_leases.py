@@ -85,7 +85,6 @@ def test_a_frozen_worker_whose_lease_ran_out_cannot_commit(
     assert tasks.short.enqueue("after").result(timeout=5) == "after"
 
 
-<<<<<<< HEAD
 def test_what_was_held_while_the_process_stood_still_is_not_begun():
     slot = Slot()
     slot.hold([1, 2, 3])
@@ -95,7 +94,8 @@ def test_what_was_held_while_the_process_stood_still_is_not_begun():
     slot.renew_until(13.0)
     assert slot.begin(2, 12.0, 0.0) == Told.NOTHING
     slot.close()
-=======
+
+
 @pytest.mark.parametrize("mode", MODES, ids=["one", "threads", "loop"])
 def test_a_job_that_holds_the_interpreter_for_three_leases_keeps_its_own(
     mode, app, tasks, worker, marks, book
@@ -111,4 +111,3 @@ def test_a_job_that_holds_the_interpreter_for_three_leases_keeps_its_own(
     assert not job.info().crashes
     assert [running.stop() for running in both] == [0, 0]
     assert book.leased() == book.waiting() == []
->>>>>>> 430f43a (Test that no timeout is outlived and no lease lost while a job holds the interpreter)
