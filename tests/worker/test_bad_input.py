@@ -34,6 +34,8 @@ NONSENSE = {
     "success_callback_timeout": [b"x"],
     "retries_left": [b"x", b"1.5"],
     "success_callback_name": [b"nowhere.at_all"],
+    "failure_callback_name": [b"nowhere.at_all"],
+    "dependency_ids": [b"x", b'{"a": 1}', b"5"],
     "rate_limit_key": [b"\xff\xfe"],
     "repeats_left": [b"x"],
     "webhooks": [b"not json"],

@@ -142,11 +142,14 @@ class Finishers:
     def _is_undone(self, work: Work) -> bool:
         """Tell whether jobs are still leased: RQ's own code keeps some errors."""
         left: list[Aftermath] = []
+        broker = self._office.broker
 
         def look() -> None:
-            for each in work.start.aftermath:
-                if each.leased.ordinal in self._office.broker.held(each.holder):
-                    left.append(each)
+            left.extend(
+                each
+                for each in work.start.aftermath
+                if each.leased.ordinal in broker.held(each.holder)
+            )
 
         return not self._office.contact.made(look) or bool(left)
 

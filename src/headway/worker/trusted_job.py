@@ -13,7 +13,7 @@ from rq.job import JobStatus
 from rq.serializers import DefaultSerializer, JSONSerializer
 
 from headway.app import App
-from headway.errors import UnreadableJobError
+from headway.errors import HeadwayError, UnreadableJobError
 from headway.wire import job_hash
 from headway.worker import payload
 
@@ -53,6 +53,7 @@ class TrustedJob(RQJob):
         job = cls(job_id, connection=client, serializer=serializer)
         try:
             job.restore(dict(fields))
+            job.to_dict(include_meta=False, include_result=False)  # as RQ writes it
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UnreadableJobError(
                 f"job {job_id}: a field of its hash is not what RQ writes: {error}"
@@ -92,7 +93,11 @@ class TrustedJob(RQJob):
     @property
     def failure_callback(self) -> Any:  # noqa: ANN401 - as RQ has it
         """Return RQ's callback, if it is a function that may run; it cannot raise."""
-        return self._harmless(self._failure_callback_name)
+        try:
+            return self._harmless(self._failure_callback_name)
+        except HeadwayError as error:  # the job fails as it is
+            log.error("job %s: its callback: %s", self.id, error)  # noqa: TRY400 - it says all
+            return None
 
     @property
     def stopped_callback(self) -> Any:  # noqa: ANN401 - as RQ has it
