@@ -206,3 +206,20 @@ def test_an_application_that_does_not_import_is_refused(command, tmp_path):
         assert done.returncode == 2, (app, done.stderr)
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("mode", MODES[:2], ids=["one", "threads"])
+def test_an_error_that_utf_8_has_not_is_kept_all_the_same(
+    mode, app, tasks, worker, marks, book
+):
+    """Such a name `os.listdir` gives for a file of another time."""
+    worker(*(mode or ("--children", "2")))
+    beside = tasks.held.enqueue("gate")
+    jobs = [tasks.fail_on_a_file.enqueue() for _ in range(2)]
+    until(lambda: all(job.status == "failed" for job in jobs), "failed")
+    marks.open("gate")
+    assert beside.result(timeout=5) == "gate"
+    assert marks.count("begin gate") == 1
+    for job in jobs:
+        assert "ValueError: no file c" in job.info().error
+        assert not job.info().crashes

@@ -6,6 +6,7 @@ the tests send and look at goes to the server behind it.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import Counter
 from datetime import timedelta
@@ -19,7 +20,7 @@ from headway.wire import client as wire_client
 from headway.wire.broker import RedisChildBroker
 from headway.worker.member import new_holder
 from headway.worker.order import Ordering
-from headway.worker.slot import Slot
+from headway.worker.slot import Slot, Told
 from headway.worker.supply import Supply
 from tests.wire.proxy import ANSWER_LOST, FAULTS, HALF_OPEN
 from tests.worker.running import Worker, until
@@ -235,3 +236,39 @@ def test_what_could_not_be_released_is_released_later(supply, tasks, proxy, book
     assert book.leased() == [job.id]
     assert [lease.job_id for lease in supply.take(1)] == [job.id]
     assert book.waiting() == []
+
+
+def test_a_reservation_that_brings_nothing_prolongs_nothing(supply, tasks):
+    tasks.short.enqueue("one")
+    (lease,) = supply.take(1)
+    slot = supply._slot
+    slot.hold([lease.ordinal])
+    slot.reserve_until(1.0)  # long ago: the process stood still
+    assert supply.take(1) == []
+    assert slot.begin(0, 2.0, 0.0) == Told.REVOKED
+
+
+@pytest.mark.parametrize(
+    "mode", [("--threads", "3"), ("--concurrency", "3")], ids=["threads", "loop"]
+)
+def test_what_runs_may_end_though_redis_is_away_when_the_worker_stops(
+    mode, app, tasks, worker, marks, proxy, book
+):
+    running = worker(*mode, REDIS_URL=proxy.url)
+    task = tasks.held_async if "--concurrency" in mode else tasks.held
+    job = task.enqueue("gate")
+    marks.until("begin gate")
+    proxy.rule = lambda _label: FAULTS["cut before"]
+    proxy.cut()
+    until(lambda: "the child waits" in running.said, "away")
+    running.send(signal.SIGTERM)
+    until(lambda: "stopping" in running.said, "stopping")
+    since = time.monotonic()
+    until(lambda: time.monotonic() - since > 2.5, "longer than a pause")
+    assert running.process.poll() is None
+    marks.open("gate")
+    marks.until("end gate")
+    proxy.rule = None
+    assert running.end(20) == 0
+    assert marks.count("begin gate") == 1
+    until(lambda: job.status in ("finished", "started"), "written, or left leased")

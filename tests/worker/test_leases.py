@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from headway.clock import SystemClock
+from headway.lease import Lease
+from headway.worker.by_rq import RQCode
+from headway.worker.member import new_holder
 from headway.worker.slot import Slot, Told
+from headway.worker.trusted_job import job_class_of
 from tests.worker.running import until
 
 MODES = [(), ("--threads", "3"), ("--concurrency", "3")]
@@ -111,3 +116,17 @@ def test_a_job_that_holds_the_interpreter_for_three_leases_keeps_its_own(
     assert not job.info().crashes
     assert [running.stop() for running in both] == [0, 0]
     assert book.leased() == book.waiting() == []
+
+
+def test_a_superseded_run_does_not_give_away_the_unique_key(app, tasks, store):
+    job = tasks.fail.using(unique="one").enqueue("why")
+    meta = store.hget(f"rq:job:{job.id}", "meta")
+    lease = Lease(job.id, 1, 1, "default", b"", b"", b"", meta, b"", {})
+    by_rq = RQCode(
+        job_class_of(app), store, new_holder("w"), SystemClock(), queues=[], options={}
+    )
+    by_rq.fail(lease, ValueError("why"), 0.0)  # the lease is another's
+    assert tasks.fail.using(unique="one").enqueue("why").id == job.id
+    store.hset(f"rq:job:{job.id}", "status", "failed")
+    by_rq.let_go(lease)
+    assert tasks.fail.using(unique="one").enqueue("why").id != job.id

@@ -10,6 +10,7 @@ from time import monotonic
 import pytest
 from rq import Callback
 
+from headway.worker import signals
 from tests.worker.running import until
 
 MODES = [(), ("--threads", "3"), ("--concurrency", "3")]
@@ -252,6 +253,17 @@ with Signals():
 os.kill(os.getpid(), signal.SIGTERM)
 """
     assert command("python", "-c", script).returncode == 0
+
+
+def test_who_had_handlers_of_its_own_has_them_again(monkeypatch):
+    monkeypatch.setattr(signals, "_EXIT", 0.0)
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append("mine"))
+    with signals.Signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert heard == ["mine"]
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("mode", MODES, ids=["one", "threads", "loop"])

@@ -30,6 +30,13 @@ def bury(client: Redis, leased: Leased, *, reason: str, now: float) -> bool:
         keys.results(job_id),
     )
     held = f"{leased.ordinal}:{leased.queue}"
-    written = base64.b64encode(zlib.compress(reason.encode()))  # as RQ writes it
+    written = base64.b64encode(
+        zlib.compress(_plain(reason).encode())
+    )  # as RQ writes it
     arguments = (job_id, held, moment(now), int(now), worker, written)
     return bool(BURY(client, names, arguments))
+
+
+def _plain(text: str) -> str:
+    """Return text that UTF-8 has: a file's name, and so an error, may hold other."""
+    return text.encode(errors="backslashreplace").decode()

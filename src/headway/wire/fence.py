@@ -21,6 +21,7 @@ from headway.wire.steadfast import (
     SteadfastPipeline,
     SteadfastRedis,
     not_taken,
+    passes,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class FencedRedis(SteadfastRedis):
         self.is_over = False
         #: How often an end that is large was not taken, and something small was.
         self.in_vain = 0
+        #: Why the end cannot be written; RQ's own code may keep it.
+        self.refused: Exception | None = None
 
     def pipeline(
         self,
@@ -84,6 +87,8 @@ class FencedPipeline(SteadfastPipeline):
 
         Raises:
             LeaseLostError: the transaction was to end the job, and may not.
+            ResultError: it is too large for this Redis.
+            RedisError: it will be refused later as well.
             WatchError: a key that RQ's code watches has changed, or may have.
         """
         if not self._commits:
@@ -102,6 +107,9 @@ class FencedPipeline(SteadfastPipeline):
                 if watched_by_rq:
                     raise
             except RedisError as error:
+                if not passes(error) and not self._is_done():
+                    self.owner.refused = error
+                    raise
                 self.owner.pauses.rest(error)
                 self._weigh(commands, error)
                 if watched_by_rq:  # RQ's code looks at what it watches anew
@@ -130,7 +138,8 @@ class FencedPipeline(SteadfastPipeline):
         self.owner.set(keys.committed(self.owner.holder.child, 0), 1, ex=1)  # nobody's
         self.owner.in_vain += 1
         if self.owner.in_vain >= TRIES_OF_LARGE:
-            raise ResultError(not_taken(size, error)) from error
+            self.owner.refused = ResultError(not_taken(size, error))
+            raise self.owner.refused from error
 
     def _is_done(self) -> bool:
         """Tell whether it was done before, and only the answer was lost."""

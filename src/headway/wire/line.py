@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from headway.wire.scripts import Script
+from headway.wire.steadfast import is_no_primary
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -65,6 +66,8 @@ class Line:
             raise
         for answer in found:
             if isinstance(answer, ResponseError):
+                if is_no_primary(answer):
+                    self.close()  # the next connection leads to the primary
                 raise answer
         return found
 

@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 #: Between two attempts, in seconds; each pause is twice the one before.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+#: How often it is said what is waited for, in seconds.
+SAY_AGAIN = 60.0
 #: What is larger may be refused for its size alone, in bytes. It is given up after so
 #: many attempts between which Redis took something small.
 LARGE, TRIES_OF_LARGE = 1 << 20, 5
@@ -52,6 +54,7 @@ _PASSING = (
 _STATES = re.compile(
     r"(^|-| caused error: )(READONLY|OOM|MISCONF|NOREPLICAS|BUSY|MASTERDOWN) "
 )
+_REPLICA = re.compile(r"(^|-| caused error: )(READONLY|MASTERDOWN) ")
 
 
 def passes(error: RedisError) -> bool:
@@ -61,13 +64,21 @@ def passes(error: RedisError) -> bool:
     return isinstance(error, ResponseError) and bool(_STATES.search(str(error)))
 
 
-def until_taken(ask: Callable[[], T]) -> T:
+def is_no_primary(error: RedisError) -> bool:
+    """Tell whether it is another server, by now, that takes what is written."""
+    is_told = isinstance(error, ReadOnlyError | MasterDownError)
+    return is_told or bool(_REPLICA.search(str(error)))
+
+
+def until_taken(ask: Callable[[], T], pool: ConnectionPool | None = None) -> T:
     """Ask until Redis does it; what it does twice must do no harm.
+
+    `pool` is where its connections are from.
 
     Raises:
         RedisError: it will be refused later as well.
     """
-    pauses = Pauses()
+    pauses = Pauses(pool)
     while True:
         try:
             return ask()
@@ -89,14 +100,23 @@ def not_taken(size: int, error: RedisError) -> str:
 class Pauses:
     """What lies between the attempts to write one thing."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: ConnectionPool | None = None) -> None:
         self._clock = SystemClock()
+        self._pool = pool
         self._next = FIRST_PAUSE
+        self._said_at = float("-inf")
 
     def rest(self, error: RedisError) -> None:
-        """Wait a little, and longer each time; say why the first time."""
-        if self._next == FIRST_PAUSE:
+        """Wait a little, and longer each time; say why now and then.
+
+        After a failover the connections lead to what is a replica now: they are given
+        up, so that new ones lead to the primary.
+        """
+        if self._clock.monotonic() - self._said_at > SAY_AGAIN:
+            self._said_at = self._clock.monotonic()
             log.warning("what is to be written waits until Redis takes it: %s", error)
+        if self._pool is not None and is_no_primary(error):
+            self._pool.disconnect(inuse_connections=False)
         self._clock.sleep(self._next)
         self._next = min(LONGEST_PAUSE, 2 * self._next)
 
@@ -109,12 +129,12 @@ class SteadfastRedis(Redis):
         #: How often a transaction was to be begun anew, whoever was in its way.
         self.disturbed = 0
         #: Between such transactions, where it was Redis.
-        self.pauses = Pauses()
+        self.pauses = Pauses(pool)
 
     def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - redis-py's own signature
         """Send a command for as long as it takes; raises as `until_taken`."""
         ask: Any = super().execute_command  # redis-py is typed in part
-        return until_taken(lambda: ask(*args, **options))
+        return until_taken(lambda: ask(*args, **options), self.connection_pool)
 
     def pipeline(
         self,
@@ -161,7 +181,7 @@ class SteadfastPipeline(Pipeline):
             self.command_stack = list(commands)
             return Pipeline.execute(self, raise_on_error)
 
-        return until_taken(send)
+        return until_taken(send, self.connection_pool)
 
     def _execute_once(self, raise_on_error: bool) -> list[Any]:
         try:
@@ -175,5 +195,5 @@ class SteadfastPipeline(Pipeline):
             self.owner.disturbed += 1
             self.owner.pauses.rest(error)
             raise WatchError(str(error)) from error
-        self.owner.pauses = Pauses()
+        self.owner.pauses = Pauses(self.connection_pool)
         return answers

@@ -24,7 +24,7 @@ from rq.worker import BaseWorker
 
 from headway.backends.rq_delivery import Run, run_of_ours
 from headway.clock import Clock
-from headway.errors import LeaseLostError, ResultError, UnreadableJobError
+from headway.errors import HeadwayError, LeaseLostError, UnreadableJobError
 from headway.lease import Holder, Lease, Leased
 from headway.wire import job_hash, keys
 from headway.wire.burial import bury
@@ -133,8 +133,13 @@ class RQCode:
 
     def let_go(self, lease: Lease) -> None:
         """Give back the unique key of a job that has ended, where it has one."""
-        if lease.meta:
+        if lease.meta and b'"unique"' in lease.meta and not self._goes_on(lease):
             give_back(self._steadfast, lease.job_id, job_hash.json_object(lease.meta))
+
+    def _goes_on(self, lease: Lease) -> bool:
+        """Tell whether the job is to run again, or runs elsewhere: this run is void."""
+        status = self._steadfast.hget(keys.job(lease.job_id), "status")
+        return status in (b"queued", b"scheduled", b"started")
 
     def enqueue_ready(self) -> None:
         """Enqueue the dependents that a worker had let go when it died."""
@@ -181,13 +186,13 @@ class RQCode:
             succeeded = bool(settle(self._end(job, lease, client, began)))
         except LeaseLostError:
             pass  # RQ's own code may have kept it: the client tells
-        except UnreadableJobError as error:
-            self.bury(lease, error)
+        except Exception as error:  # noqa: BLE001 - its end, whatever RQ's code met
+            client.refused = client.refused or error
         if client.lost is not None:
             log.warning("%s", client.lost)
             self._count_superseded(lease)
-        if client.in_vain and not client.is_over and client.lost is None:
-            self.bury(lease, ResultError("its end is too large for Redis"))
+        elif not client.is_over:  # RQ's code keeps some errors to itself
+            self.bury(lease, client.refused or HeadwayError("its end was not written"))
         if client.answer_lost:
             self.enqueue_ready()  # RQ's code has not learnt whom it has let go
         return succeeded and client.lost is None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.client import Pipeline
     from rq.queue import Queue
+    from rq.registry import StartedJobRegistry
 
 
 class Stopped(BaseException):
@@ -65,6 +66,18 @@ class RQWorker(rq.Worker):
             pipeline.hset(job.key, "meta", job.serializer.dumps(job.meta))
         if isinstance(pipeline, FencedPipeline):
             pipeline.commit()
+
+    def handle_job_failure(
+        self,
+        job: RQJob,
+        queue: Queue,
+        started_job_registry: StartedJobRegistry | None = None,
+        exc_string: str = "",
+        execution: Execution | None = None,
+    ) -> None:
+        """Write a failure; its words may hold what UTF-8 has not, as names of files."""
+        written = exc_string.encode(errors="backslashreplace").decode()
+        super().handle_job_failure(job, queue, started_job_registry, written, execution)
 
     def _finalize_failure(
         self,

@@ -7,7 +7,8 @@ lease, a place in the slot and a timeout of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Generator
 from queue import Empty, SimpleQueue
 
 from headway.clock import Clock
@@ -94,8 +95,7 @@ class ManyAtOnce:
         room = min(self._room(), wanted, len(self._free))
         if room <= 0 or (self._wakeup.is_listening and self.empty):
             self._flush()
-        else:
-            leases = self._supply.take(room)
+        elif (leases := self._taken(room)) is not None:
             self.empty = not leases
             for lease in leases:
                 self._begin(lease)
@@ -114,12 +114,23 @@ class ManyAtOnce:
         self._flush()
 
     def _flush(self) -> None:
-        try:
+        with self._leaving_later():
             self._supply.flush()
+
+    def _taken(self, wanted: int) -> list[Lease] | None:
+        with self._leaving_later():
+            return self._supply.take(wanted)
+        return None
+
+    @contextlib.contextmanager
+    def _leaving_later(self) -> Generator[None]:
+        """Leave without the store when all has ended, and not before."""
+        try:
+            yield
         except StoreAwayError:
             if self.is_idle:
                 raise
-            # The worker leaves, and what runs may end: the slot keeps what is noted.
+            # What runs may end: the slot keeps what is noted.
 
     # Reserving
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 import select
 import signal
 import socket
+from time import monotonic
 from types import FrameType
 from typing import Any, Self
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
+#: How long a process may take to exit when nothing is left to be done, in seconds.
+_EXIT = 5.0
 
 
 class Signals:
     """Remembers what it is told, and ends a wait at any signal.
 
-    Who was told to stop, and is about to, does not hear it any more: a platform may say
-    it again when nothing is left to be done but to exit.
+    Who was told to stop does not hear it again for a while: a platform may repeat it
+    when nothing is left to be done but to exit.
     """
 
     def __init__(self) -> None:
         self._told: list[int] = []
         self._is_told_to_stop = False
+        self._left_at = 0.0
         self._ears, self._mouth = socket.socketpair()
         self._ears.setblocking(False)  # noqa: FBT003 - the standard library's own
         self._mouth.setblocking(False)  # noqa: FBT003 - the standard library's own
@@ -51,12 +55,19 @@ class Signals:
             self._ears.recv(4096)
 
     def __exit__(self, *_exc: object) -> None:
+        self._left_at = monotonic()
         for number, handler in self._before.items():
-            is_repeated = self._is_told_to_stop and number in _STOP
-            signal.signal(number, signal.SIG_IGN if is_repeated else handler)
+            is_told = self._is_told_to_stop and number in _STOP
+            signal.signal(number, self._hear_later if is_told else handler)
         signal.set_wakeup_fd(self._wakeup)
         self._ears.close()
         self._mouth.close()
+
+    def _hear_later(self, number: int, _frame: FrameType | None) -> None:
+        if monotonic() - self._left_at < _EXIT:
+            return
+        signal.signal(number, self._before[number])
+        signal.raise_signal(number)
 
 
 def _heard(_number: int, _frame: FrameType | None) -> None:

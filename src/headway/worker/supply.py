@@ -121,10 +121,12 @@ class Supply:
                 return self._broker.reserve(0, (), packed)
             except RedisError as error:
                 self._is_in_doubt = True
-                self._patiently(0, (), b"")  # until an answer comes, and it is small
+                # Until an answer comes, and it is small; nothing else has this result,
+                # so that the child does not leave before.
+                self._patiently(0, (), b"", heeds_stop=False)
                 if not left:
                     raise ResultError(not_taken(len(packed), error)) from error
-            self._pause(pause)
+            self._clock.sleep(pause)
             pause *= 2
         raise AssertionError("it was written, or not")
 
@@ -186,6 +188,8 @@ class Supply:
         order: tuple[Served, ...],
         notes: bytes,
         wait: float = 0.0,
+        *,
+        heeds_stop: bool = True,
     ) -> Turn:
         """Ask until the store answers; a lost answer leads to what is still true."""
         pause, away = FIRST_PAUSE, False
@@ -201,18 +205,16 @@ class Supply:
                     what = "refuses what the child asks" if answers else "is away"
                     log.warning("Redis %s, the child waits: %s", what, error)
                 away = True
-                self._pause(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+                if heeds_stop and self._slot.stop_asked:
+                    raise StoreAwayError from error
+                self._clock.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
                 pause = min(LONGEST_PAUSE, 2 * pause)
             else:
                 if away:
                     log.warning("Redis is back")
-                self._slot.reserve_until(asked + self._lease)
+                if turn.leases:
+                    self._slot.reserve_until(asked + self._lease)
                 return turn
-
-    def _pause(self, seconds: float) -> None:
-        if self._slot.stop_asked:
-            raise StoreAwayError
-        self._clock.sleep(seconds)
 
     def _resume(self) -> None:
         """Give back the jobs of a reservation whose answer was lost."""

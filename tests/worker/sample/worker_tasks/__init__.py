@@ -101,6 +101,11 @@ def fail(text: str) -> None:
     raise ValueError(text)
 
 
+@task
+def fail_on_a_file() -> None:
+    raise ValueError(f"no file {os.fsdecode(bytes([0x63, 0xE9]))}")
+
+
 @task(retry=Retry(attempts=2, backoff=AT_ONCE))
 def again(word: str) -> str:
     mark(f"run {word}")

@@ -1,0 +1,32 @@
+"""An end that Redis will refuse for ever is not tried for ever."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+from redis.exceptions import NoPermissionError
+
+from headway.lease import Lease
+from headway.wire import keys
+from headway.wire.fence import FencedRedis
+from headway.worker.member import new_holder
+
+
+def test_what_may_not_be_written_is_said_at_once(store, redis_url):
+    store.acl_setuser(
+        "w", enabled=True, nopass=True, keys="*", commands=["+@all", "-xadd"]
+    )
+    holder = new_holder("worker")
+    lease = Lease("j", 1, 1, "default", b"", b"", b"", b"", b"", {})
+    store.hset(keys.lease(holder.child), "j", "1:default")
+    with Redis.from_url(redis_url, username="w", password="any") as user:
+        client = FencedRedis(user.connection_pool, holder, lease)
+        pipeline = client.pipeline()
+        pipeline.xadd("stream", {"a": 1})
+        pipeline.commit()
+        with pytest.raises(NoPermissionError):
+            pipeline.execute()
+    assert isinstance(client.refused, NoPermissionError)
+    assert not client.is_over
+    assert store.hexists(keys.lease(holder.child), "j")
+    store.acl_deluser("w")
