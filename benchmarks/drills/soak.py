@@ -22,6 +22,8 @@ _MORE_MEMORY, _MORE_FILES = 1.3, 4
 _BETWEEN = (0.5, 4.0)
 _SAY_EVERY = 60.0
 _QUIET = 5.0
+#: Without those that need a limit of memory, or outlive their worker by design.
+_KINDS = [kind for kind in KINDS if kind not in ("memory", "process")]
 _PREFIXES_OF_JOBS = ("rq:job:", "rq:results:", "rq:executions:")
 
 
@@ -133,8 +135,7 @@ def _fill_store(trial: Trial, _crew: Crew) -> None:
 
 
 def _poison(trial: Trial, _crew: Crew) -> None:
-    kinds = [kind for kind in KINDS if kind != "memory"]
-    kind = trial.dice.choice(kinds)
+    kind = trial.dice.choice(_KINDS)
     trial.load.send("poison", kind, fails=KINDS[kind])
 
 
