@@ -80,13 +80,15 @@ def hostile(store, queue, tmp_path):
 def test_our_worker_runs_nothing_but_tasks_and_says_why(app, hostile, store, work):
     jobs, trap = hostile
     safe = app.job(jobs["func"].id)
-    work("headway", "worker", "--burst")
+    said = work("headway", "worker", "--burst")
     assert not trap.exists()
     reasons = {name: app.job(job.id).info().error for name, job in jobs.items()}
     assert {str(app.job(job.id).status) for job in jobs.values()} == {"failed"}
-    for name in ("func", "check", "success", "failure"):
+    for name in ("func", "check", "success"):
         assert "may not run" in reasons[name], name
         assert "It was not imported" in reasons[name]
+    assert "ValueError: x" in reasons["failure"]  # its own, and not the callback's
+    assert "its callback: 'antigravity.fly' may not run" in said
     assert "is not a function that sample_tasks.imported defines" in reasons["imported"]
     assert "sample_tasks.imported.os cannot be imported" in reasons["dotted"]
     assert "JSON" in reasons["pickle"]

@@ -84,7 +84,7 @@ def test_a_result_that_redis_cannot_take_fails_its_job(
         job = app.job(stock.enqueue("worker_tasks.large", 16, **told).id)
         if kind == "awaited":
             stock.enqueue("worker_tasks.short", "dependent", depends_on=job.id)
-        until(lambda: job.status == "failed", "failed", within=25)
+        until(lambda: job.status == "failed", "failed", within=60)
         assert "ResultError: Redis does not take a result of" in job.info().error
         assert tasks.short.enqueue("after").result(timeout=5) == "after"
     finally:
