@@ -33,6 +33,7 @@ NONSENSE = {
     "failure_ttl": [b"x"],
     "success_callback_timeout": [b"x"],
     "retries_left": [b"x", b"1.5"],
+    "retry_intervals": [b"[" * 3000],
     "success_callback_name": [b"nowhere.at_all"],
     "failure_callback_name": [b"nowhere.at_all"],
     "dependency_ids": [b"x", b'{"a": 1}', b"5"],

@@ -54,7 +54,7 @@ class TrustedJob(RQJob):
         try:
             job.restore(dict(fields))
             job.to_dict(include_meta=False, include_result=False)  # as RQ writes it
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except Exception as error:  # whatever was written there, a nest of brackets too
             raise UnreadableJobError(
                 f"job {job_id}: a field of its hash is not what RQ writes: {error}"
             ) from error

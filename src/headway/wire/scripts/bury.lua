@@ -12,7 +12,8 @@
 -- ARGV[5]  name of the worker
 -- ARGV[6]  the reason, as RQ writes it into a result
 --
--- Returns 1 when it was buried, 0 when the lease was lost.
+-- Returns 1 when it was buried, 0 when the lease was lost; what Redis says where it takes
+-- nothing now, as when its memory is full: the job stays leased.
 
 local YEAR = 31536000 -- RQ's own default
 local call, pcall = redis.call, redis.pcall
@@ -20,11 +21,20 @@ if call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return 0
 end
 -- Any of these keys may hold something else: that stops none of the others.
-pcall('ZADD', KEYS[3], ARGV[4] + YEAR, ARGV[1])
-pcall('HSET', KEYS[2], 'status', 'failed', 'ended_at', ARGV[3])
-pcall('EXPIRE', KEYS[2], YEAR)
-pcall('XADD', KEYS[4], 'MAXLEN', '~', 10, '*', 'type', 2, 'worker_name', ARGV[5],
-  'exc_string', ARGV[6])
-pcall('EXPIRE', KEYS[4], YEAR)
+local writes = {
+  { 'ZADD', KEYS[3], ARGV[4] + YEAR, ARGV[1] },
+  { 'HSET', KEYS[2], 'status', 'failed', 'ended_at', ARGV[3] },
+  { 'EXPIRE', KEYS[2], YEAR },
+  { 'XADD', KEYS[4], 'MAXLEN', '~', 10, '*', 'type', 2, 'worker_name', ARGV[5],
+    'exc_string', ARGV[6] },
+  { 'EXPIRE', KEYS[4], YEAR },
+}
+for _, write in ipairs(writes) do
+  local answer = pcall(unpack(write))
+  local err = type(answer) == 'table' and answer.err
+  if err and string.find(err, 'OOM', 1, true) then
+    return answer
+  end
+end
 call('HDEL', KEYS[1], ARGV[1])
 return 1
