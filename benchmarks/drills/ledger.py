@@ -23,8 +23,8 @@ from headway.embedded.port import choose
 from headway.embedded.postgres import Postgres
 
 #: "end": its work is done. "commit": written in one transaction with what the job does.
-#: "strike": something happened to that process. "back": what was away is there again.
-What = Literal["begin", "end", "commit", "raise", "strike", "back"]
+#: "strike": something happened to that process. "away", "back": so is the store.
+What = Literal["begin", "end", "commit", "raise", "strike", "away", "back"]
 
 _START = 30.0
 _CREATE = """\

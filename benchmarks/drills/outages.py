@@ -67,6 +67,7 @@ def redis_full(trial: Trial) -> None:
     """Let the store's memory be full for a while; it says so and evicts nothing."""
     crew = _ready(trial)
     client = trial.server.client
+    trial.ledger.write("away", pid=0)
     trial.struck([process.pid for process in crew.tree()])
     client.config_set("maxmemory", _FULL)
     trial.work(trial.dice.uniform(0.5, 3.0))
@@ -87,6 +88,7 @@ def _ready(trial: Trial, **how: object) -> Crew:
 def _server_ends(trial: Trial, number: signal.Signals) -> None:
     crew = _ready(trial)
     for _time in range(trial.dice.choice((1, 1, 2))):
+        trial.ledger.write("away", pid=0)
         trial.struck([process.pid for process in crew.tree()])
         trial.server.end(number)
         trial.work(trial.dice.uniform(0.0, 4.0))

@@ -120,18 +120,20 @@ def _freeze(trial: Trial, crew: Crew) -> None:
 
 
 def _restart_store(trial: Trial, _crew: Crew) -> None:
-    _strike_everyone(trial)
+    trial.ledger.write("away", pid=0)
     trial.server.end(trial.dice.choice((signal.SIGTERM, signal.SIGKILL)))
     trial.work(trial.dice.uniform(0.0, 2.0))
     trial.server.start()
-    _strike_everyone(trial)
+    trial.ledger.write("back", pid=0)
 
 
 def _fill_store(trial: Trial, _crew: Crew) -> None:
     client = trial.server.client
+    trial.ledger.write("away", pid=0)
     client.config_set("maxmemory", 1024 * 1024)
     trial.work(trial.dice.uniform(0.5, 2.0))
     client.config_set("maxmemory", 0)
+    trial.ledger.write("back", pid=0)
 
 
 def _poison(trial: Trial, _crew: Crew) -> None:
@@ -145,11 +147,6 @@ def _bad_payload(trial: Trial, _crew: Crew) -> None:
 
 def _trap(trial: Trial, _crew: Crew) -> None:
     trial.load.send_as("work", trial.load.victim("in_task"))
-
-
-def _strike_everyone(trial: Trial) -> None:
-    for crew in trial.crews:
-        trial.struck([process.pid for process in crew.tree()])
 
 
 _FAULTS = (

@@ -110,6 +110,9 @@ class Runs:
         self._raised: set[tuple[str, int]] = set()
         self._struck_at: dict[str, float] = {}
         self._is_back_since: float | None = None
+        #: When the store went away last, and when it was back.
+        self._away_at: float | None = None
+        self._back_at = float("inf")
         for line in lines:
             self._read(line)
 
@@ -128,8 +131,10 @@ class Runs:
                 self._end(line, run)
             case "strike":
                 self._strike(line)
+            case "away":
+                self._away_at, self._back_at = line.at, float("inf")
             case "back":
-                self._is_back_since = line.at
+                self._is_back_since = self._back_at = line.at
 
     def _begin(self, line: Line) -> None:
         if (struck := self._struck_at.pop(line.job_id, None)) is not None:
@@ -146,11 +151,14 @@ class Runs:
 
     def _lately(self, line: Line) -> list[tuple[str, int]]:
         """Return what its process has done of late: it may not be written."""
-        return [
-            run
-            for run in self._done[line.pid]
-            if line.at - self._over[run] < _UNWRITTEN
-        ]
+        return [run for run in self._done[line.pid] if line.at < self._written_by(run)]
+
+    def _written_by(self, run: tuple[str, int]) -> float:
+        """Return when it is written at the latest: a store may be away."""
+        over = self._over[run]
+        if self._away_at is not None and over > self._away_at - _UNWRITTEN:
+            over = max(over, self._back_at)
+        return over + _UNWRITTEN
 
     def _strike(self, line: Line) -> None:
         run = self._last.get(line.pid)
