@@ -127,7 +127,7 @@ def _line(row: Row, tally: Tally, *, is_good: bool) -> Line:
         "verdict": "pass" if is_good else "fail",
         "trials that lose, 95 %": (
             f"< {100 * _RULE_OF_THREE / tally.trials:.1f} %"
-            if is_lossless and tally.trials
+            if is_lossless and tally.trials > _RULE_OF_THREE
             else "-"
         ),
     }
