@@ -48,17 +48,10 @@ class FencedRedis(SteadfastRedis):
         #: Why the end cannot be written; RQ's own code may keep it.
         self.refused: Exception | None = None
 
-    def pipeline(
-        self,
-        transaction: Any = True,  # noqa: ANN401, FBT002 - redis-py's own signature
-        shard_hint: Any = None,  # noqa: ANN401 - redis-py's own signature
-    ) -> FencedPipeline:
-        """Return a pipeline that can be made to depend on the lease."""
-        made = FencedPipeline(
-            self.connection_pool, self.response_callbacks, transaction, shard_hint
-        )
-        made.owner = self
-        return made
+    @property
+    def pipeline_class(self) -> type[SteadfastPipeline]:
+        """The kind of its pipelines: they can be made to depend on the lease."""
+        return FencedPipeline
 
 
 class FencedPipeline(SteadfastPipeline):

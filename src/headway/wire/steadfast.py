@@ -131,6 +131,11 @@ class SteadfastRedis(Redis):
         #: Between such transactions, where it was Redis.
         self.pauses = Pauses(pool)
 
+    @property
+    def pipeline_class(self) -> type[SteadfastPipeline]:
+        """The kind of its pipelines."""
+        return SteadfastPipeline
+
     def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - redis-py's own signature
         """Send a command for as long as it takes; raises as `until_taken`."""
         ask: Any = super().execute_command  # redis-py is typed in part
@@ -141,8 +146,8 @@ class SteadfastRedis(Redis):
         transaction: Any = True,  # noqa: ANN401, FBT002 - redis-py's own signature
         shard_hint: Any = None,  # noqa: ANN401 - redis-py's own signature
     ) -> SteadfastPipeline:
-        """Return a pipeline that waits as well."""
-        made = SteadfastPipeline(
+        """Return a pipeline that waits as well, of the client's own kind."""
+        made = self.pipeline_class(
             self.connection_pool, self.response_callbacks, transaction, shard_hint
         )
         made.owner = self

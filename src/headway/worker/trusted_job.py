@@ -53,7 +53,7 @@ class TrustedJob(RQJob):
         job = cls(job_id, connection=client, serializer=serializer)
         try:
             job.restore(dict(fields))
-            job.to_dict(include_meta=False, include_result=False)  # as RQ writes it
+            _ = job._dependency_id  # as RQ reads it when it writes the job's end
         except Exception as error:  # whatever was written there, a nest of brackets too
             raise UnreadableJobError(
                 f"job {job_id}: a field of its hash is not what RQ writes: {error}"
