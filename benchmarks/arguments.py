@@ -17,8 +17,8 @@ def number(text: str) -> int:
     """Read a number that counts something.
 
     Raises:
-        ValueError: it is none, or below 1.
+        ArgumentTypeError: it is none, or below 1.
     """
-    if (found := int(text)) < 1:
-        raise ValueError
-    return found
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number above 0")
+    return int(text)

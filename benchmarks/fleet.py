@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -93,11 +94,8 @@ class Fleet:
         tree = self.tree()
         for started in self._started:
             started.terminate()
-        deadline = time.monotonic() + _GRACE
-        for started in self._started:
-            try:
-                started.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+        for started, code in zip(self._started, self.codes(_GRACE), strict=True):
+            if code is None:
                 started.kill()
                 started.wait()
         for process in tree:
@@ -105,11 +103,17 @@ class Fleet:
                 process.kill()
 
     def _signal(self, number: signal.Signals) -> None:
-        for process in self.tree():
-            try:
-                process.send_signal(number)
-            except psutil.NoSuchProcess:
-                continue
+        strike(self.tree(), number)
+
+
+def strike(processes: Sequence[psutil.Process], number: signal.Signals) -> list[int]:
+    """Send a signal to processes at once; return the ids of those that lived."""
+    struck: list[int] = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+            struck.append(process.pid)
+    return struck
 
 
 def _proportional_set(process: psutil.Process) -> int:

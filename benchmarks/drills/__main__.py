@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import get_args
 
 from benchmarks.arguments import number, parser
@@ -16,14 +17,13 @@ from benchmarks.drills.crew import Kind
 from benchmarks.drills.ledger import ledger_server
 from benchmarks.drills.rows import DRILLS, OF_STOCK, Row
 from benchmarks.drills.side_by_side import play_all
-from benchmarks.drills.soak import soaks
+from benchmarks.drills.soak import soak
 from benchmarks.drills.tally import Tally
 from benchmarks.drills.trial import Order
 from benchmarks.environments import CannotRunError
 from benchmarks.report import Row as Line
 from benchmarks.report import table
 
-_SHOWN = 30
 _SAY_EVERY = 20
 #: Trials at once: most of their time they wait. One of RQ's own workers waits longer.
 AT_ONCE: dict[Kind, int] = {"headway": 6, "stock": 24}
@@ -57,9 +57,9 @@ def main() -> int:
 
 
 def _rows(asked: argparse.Namespace) -> Sequence[Row]:
-    soak = Row(name="soak", play=soaks(asked.minutes), most=1)
+    long = Row(name="soak", play=partial(soak, minutes=asked.minutes), most=1)
     names = DRILLS if "all" in asked.names else dict.fromkeys(asked.names)
-    rows = [row for name in names for row in DRILLS.get(name, (soak,))]
+    rows = [row for name in names for row in DRILLS.get(name, (long,))]
     return [row for row in rows if row.of_stock or asked.worker != "stock"]
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -79,6 +77,10 @@ class Crew:
         """Return all processes, parents first."""
         return [process for fleet in self._fleets for process in fleet.tree()]
 
+    def pids(self) -> list[int]:
+        """Return the ids of all processes."""
+        return [process.pid for process in self.tree()]
+
     def parents(self) -> list[psutil.Process]:
         """Return those that were started from outside."""
         return [fleet.tree()[0] for fleet in self._fleets if fleet.tree()]
@@ -101,12 +103,6 @@ class Crew:
             if self.is_kept and fleet.has_ended():
                 self._fleets[place] = self._started()
 
-    def end(self, number: signal.Signals) -> None:
-        """Send a signal to the parents."""
-        for process in self.parents():
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-
     def codes(self, patience: float) -> list[int | None]:
         """Wait until all have ended; return how, None for one that has not in time."""
         return [code for fleet in self._fleets for code in fleet.codes(patience)]
@@ -120,16 +116,6 @@ class Crew:
     def _started(self) -> Fleet:
         setup = self.setup
         return Fleet(setup.command(), 1, setup.environment(), setup.log)
-
-
-def strike(processes: Sequence[psutil.Process], number: signal.Signals) -> list[int]:
-    """Send a signal to processes at once; return the ids of those that lived."""
-    struck: list[int] = []
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
-            struck.append(process.pid)
-    return struck
 
 
 def wait_until_gone(processes: Sequence[psutil.Process], patience: float) -> None:

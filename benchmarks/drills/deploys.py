@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import time
 
-from benchmarks.drills.crew import Crew, strike
+from benchmarks.drills.crew import Crew
 from benchmarks.drills.trial import Trial
+from benchmarks.fleet import strike
 
 #: To the parent alone; to all processes, as Heroku does; more than once.
 FORMS = ("parent", "all", "twice", "all twice")

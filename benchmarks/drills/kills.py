@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import signal
-import time
-from collections.abc import Callable
 
-from benchmarks.drills.crew import strike, wait_until_gone
 from benchmarks.drills.points import FETCH_POINTS, STOCK_POINTS
 from benchmarks.drills.trial import Trial
+from benchmarks.fleet import strike
 
 #: How many of the kills are at exact points, and how many of the others two at once.
 EXACT, TOGETHER = 0.5, 0.2
-#: Children do not outlive their supervisor by more than this, in seconds.
-_TIED = 5.0
 _KILLS = (1, 2, 3)
 
 
@@ -43,10 +38,7 @@ def parent_kill(trial: Trial) -> None:
         trial.crew()
     trial.warm_up()
     trial.work(trial.dice.uniform(0.1, 0.8))
-    family, killed_at = crew.tree(), time.monotonic()
-    strike(crew.parents(), signal.SIGKILL)
-    wait_until_gone(family, _TIED)
-    trial.ended(family, killed_at)
+    trial.kill(crew, crew.parents())
     trial.work(trial.dice.uniform(0.0, 1.0))
     crew.is_kept = True
     trial.work(0.5)
@@ -66,10 +58,7 @@ def host_kill(trial: Trial, *, is_gone: bool, lease: int) -> None:
         trial.crew(host="other", options=options)
     trial.warm_up()
     trial.work(trial.dice.uniform(0.1, 0.8))
-    family, killed_at = crew.tree(), time.monotonic()
-    strike(family, signal.SIGKILL)
-    wait_until_gone(family, _TIED)
-    trial.ended(family, killed_at)
+    trial.kill(crew, crew.tree())
     trial.work(trial.dice.uniform(0.1, 1.0))
     crew.is_kept = not is_gone
     trial.work(0.5)
@@ -88,18 +77,5 @@ def fetch_window(trial: Trial, *, queues: int) -> None:
         victim = trial.load.victim(trial.dice.choice(points))
         trial.load.send_as("work", victim)
     else:
-        family, killed_at = crew.tree(), time.monotonic()
-        strike(family, signal.SIGKILL)
-        wait_until_gone(family, _TIED)
-        trial.ended(family, killed_at)
+        trial.kill(crew, crew.tree())
     trial.work(1.0)
-
-
-def host_kills(*, is_gone: bool, lease: int) -> Callable[[Trial], None]:
-    """Return the drill for a host that comes back, or does not."""
-    return functools.partial(host_kill, is_gone=is_gone, lease=lease)
-
-
-def fetch_windows(queues: int) -> Callable[[Trial], None]:
-    """Return the drill for workers of so many queues."""
-    return functools.partial(fetch_window, queues=queues)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -99,6 +99,14 @@ class Ledger:
         )
         row = self.connection.execute(asked, (self._trial, job_id)).fetchone()
         return int(row[0]) if row else 0
+
+    def last_of(self, pids: Sequence[int]) -> dict[int, float]:
+        """Return when these processes have written last."""
+        asked = (
+            "SELECT pid, max(at) FROM entries "
+            "WHERE trial = %s AND pid = ANY(%s) GROUP BY pid"
+        )
+        return dict(self.connection.execute(asked, (self._trial, list(pids))))
 
     def begun_since(self, moment: float) -> bool:
         """Tell whether a job has begun since that moment."""

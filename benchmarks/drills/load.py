@@ -108,12 +108,6 @@ class Load:
         arguments = self._milliseconds()
         self._send([self._message(kind, job_id, arguments, fails=kind == "fail")])
 
-    def expect(self, job_id: str, *, fails: bool) -> None:
-        """Count a job that another way has sent."""
-        self.sent.append(job_id)
-        if fails:
-            self.failing.add(job_id)
-
     def new_id(self) -> str:
         """Return an id that no job of any trial has."""
         self._number += 1
@@ -143,7 +137,9 @@ class Load:
     def _message(
         self, kind: str, job_id: str, *arguments: object, fails: bool
     ) -> Message[object]:
-        self.expect(job_id, fails=fails)
+        self.sent.append(job_id)
+        if fails:
+            self.failing.add(job_id)
         options: dict[str, Any] = {
             "queue": self._dice.choice(self.queues),
             "job_id": job_id,

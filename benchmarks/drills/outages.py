@@ -14,7 +14,6 @@ from benchmarks.report import percentile
 _REFUSES = 2.0 + 1.0
 #: The long cuts are few: one in so many.
 _LONG_CUTS = 12
-_FULL = 1024 * 1024
 
 
 def redis_restart(trial: Trial) -> None:
@@ -37,12 +36,13 @@ def redis_cut(trial: Trial) -> None:
         state = trial.dice.choice(states)
         trial.proxy.turn(state)
         trial.senders_proxy.turn(state)
-        trial.struck([process.pid for process in crew.tree()])
+        trial.struck(crew.pids())
         trial.work(seconds)
-        trial.struck([process.pid for process in crew.tree()])
+        trial.struck(crew.pids())
         trial.senders_proxy.turn("open")
         trial.proxy.turn("open")
-        _is_back(trial)
+        trial.ledger.write("back", pid=0)
+        _see_that_it_goes_on(trial)
     _look_at_refusals(trial)
 
 
@@ -56,9 +56,9 @@ def worker_cut(trial: Trial) -> None:
     trial.load.long, trial.load.share_of_long = (500.0, 8000.0), 0.2
     trial.work(1.0)
     trial.proxy.turn(trial.dice.choice(states))
-    trial.struck([process.pid for process in crew.tree()])
+    trial.struck(crew.pids())
     trial.work(trial.lease + trial.dice.uniform(0.0, 4.0))
-    trial.struck([process.pid for process in crew.tree()])
+    trial.struck(crew.pids())
     trial.proxy.turn("open")
     trial.work(1.0)
 
@@ -66,13 +66,9 @@ def worker_cut(trial: Trial) -> None:
 def redis_full(trial: Trial) -> None:
     """Let the store's memory be full for a while; it says so and evicts nothing."""
     crew = _ready(trial)
-    client = trial.server.client
-    trial.ledger.write("away", pid=0)
-    trial.struck([process.pid for process in crew.tree()])
-    client.config_set("maxmemory", _FULL)
-    trial.work(trial.dice.uniform(0.5, 3.0))
-    client.config_set("maxmemory", 0)
-    _is_back(trial)
+    trial.struck(crew.pids())
+    trial.fill_store(trial.dice.uniform(0.5, 3.0))
+    _see_that_it_goes_on(trial)
     _look_at_refusals(trial)
 
 
@@ -88,19 +84,15 @@ def _ready(trial: Trial, **how: object) -> Crew:
 def _server_ends(trial: Trial, number: signal.Signals) -> None:
     crew = _ready(trial)
     for _time in range(trial.dice.choice((1, 1, 2))):
-        trial.ledger.write("away", pid=0)
-        trial.struck([process.pid for process in crew.tree()])
-        trial.server.end(number)
-        trial.work(trial.dice.uniform(0.0, 4.0))
-        trial.server.start()
-        _is_back(trial)
+        trial.struck(crew.pids())
+        trial.stop_store(number, trial.dice.uniform(0.0, 4.0))
+        _see_that_it_goes_on(trial)
     _look_at_refusals(trial)
 
 
-def _is_back(trial: Trial) -> None:
-    """Write down that the store is there again, and see that somebody works."""
+def _see_that_it_goes_on(trial: Trial) -> None:
+    """Wait until somebody works again."""
     since = time.monotonic()
-    trial.ledger.write("back", pid=0, at=since)
     while time.monotonic() < since + trial.lease:
         trial.work(0.1)
         if trial.ledger.begun_since(since):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.drills import deploys, kills, outages, pauses, payloads, poisons
 from benchmarks.drills.tally import Tally
@@ -50,7 +51,7 @@ class Row:
 
 def _waiting_for_a_lease(
     name: str,
-    of: Callable[[int], Callable[[Trial], None]],
+    play: Callable[..., None],
     takes: float,
     *,
     of_stock: bool = False,
@@ -59,7 +60,7 @@ def _waiting_for_a_lease(
     return tuple(
         Row(
             name=f"{name}, lease {lease} s",
-            play=of(lease),
+            play=partial(play, lease=lease),
             back_max=lease + 5.0,
             most=FEW if lease == USUAL else None,
             takes=takes * lease,
@@ -67,10 +68,6 @@ def _waiting_for_a_lease(
         )
         for lease in (SHORT, USUAL)
     )
-
-
-def _host_gone(lease: int) -> Callable[[Trial], None]:
-    return kills.host_kills(is_gone=True, lease=lease)
 
 
 DRILLS: dict[str, tuple[Row, ...]] = {
@@ -81,16 +78,21 @@ DRILLS: dict[str, tuple[Row, ...]] = {
     "host-kill": (
         Row(
             name="host-kill, back at once",
-            play=kills.host_kills(is_gone=False, lease=USUAL),
+            play=partial(kills.host_kill, is_gone=False, lease=USUAL),
             back_max=10.0,
             of_stock=True,
         ),
-        *_waiting_for_a_lease("host-kill, gone", _host_gone, 2.0, of_stock=True),
+        *_waiting_for_a_lease(
+            "host-kill, gone",
+            partial(kills.host_kill, is_gone=True),
+            2.0,
+            of_stock=True,
+        ),
     ),
     "fetch-window": tuple(
         Row(
             name=f"fetch-window, {count} queue{'s' * (count > 1)}",
-            play=kills.fetch_windows(count),
+            play=partial(kills.fetch_window, queues=count),
             back_max=10.0,
             of_stock=True,
         )
@@ -106,8 +108,8 @@ DRILLS: dict[str, tuple[Row, ...]] = {
         Row(name="redis-cut, one of two", play=outages.worker_cut, takes=12.0),
     ),
     "redis-full": (Row(name="redis-full", play=outages.redis_full, back_max=10.0),),
-    "freeze": _waiting_for_a_lease("freeze", pauses.freezes, 2.5),
-    "gil": _waiting_for_a_lease("gil", pauses.holds, 3.5),
+    "freeze": _waiting_for_a_lease("freeze", pauses.freeze, 2.5),
+    "gil": _waiting_for_a_lease("gil", pauses.hold_the_interpreter, 3.5),
     "poison": (Row(name="poison", play=poisons.poison, takes=8.0),),
     "bad-payloads": (Row(name="bad-payloads", play=payloads.bad_payloads),),
 }

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import sys
 import time
-from collections.abc import Callable
 
-import psutil
-
-from benchmarks.drills.crew import Crew, strike, wait_until_gone
+from benchmarks.drills.crew import Crew, wait_until_gone
 from benchmarks.drills.payloads import put_bad_payload
 from benchmarks.drills.poisons import KINDS
 from benchmarks.drills.trial import Trial
+from benchmarks.fleet import strike
 
 _LEASE = 5
 #: How much more memory, and how many more files, are nothing to speak of.
@@ -25,11 +22,6 @@ _QUIET = 5.0
 #: Without those that need a limit of memory, or outlive their worker by design.
 _KINDS = [kind for kind in KINDS if kind not in ("memory", "process")]
 _PREFIXES_OF_JOBS = ("rq:job:", "rq:results:", "rq:executions:")
-
-
-def soaks(minutes: float) -> Callable[[Trial], None]:
-    """Return the drill that lasts so long."""
-    return functools.partial(soak, minutes=minutes)
 
 
 def soak(trial: Trial, *, minutes: float) -> None:
@@ -88,52 +80,32 @@ def _kill_child(trial: Trial, crew: Crew) -> None:
 
 
 def _kill_all(trial: Trial, crew: Crew) -> None:
-    family, since = crew.tree(), time.monotonic()
-    strike(family, signal.SIGKILL)
-    _gone(trial, family, since)
+    trial.kill(crew, crew.tree())
 
 
 def _kill_parent(trial: Trial, crew: Crew) -> None:
-    family, since = crew.tree(), time.monotonic()
-    strike(crew.parents(), signal.SIGKILL)
-    _gone(trial, family, since)
+    trial.kill(crew, crew.parents())
 
 
 def _deploy(trial: Trial, crew: Crew) -> None:
     family, since = crew.tree(), time.monotonic()
-    crew.end(signal.SIGTERM)
+    strike(crew.parents(), signal.SIGTERM)
     crew.codes(crew.setup.grace + 5.0)
-    _gone(trial, family, since)
-
-
-def _gone(trial: Trial, family: list[psutil.Process], since: float) -> None:
     wait_until_gone(family, 10.0)
     trial.ended(family, since)
 
 
 def _freeze(trial: Trial, crew: Crew) -> None:
-    family = crew.tree()
-    strike(family, signal.SIGSTOP)
-    trial.struck([process.pid for process in family])
-    trial.work(trial.dice.uniform(0.5, 2.0) * _LEASE)
-    strike(family[::-1], signal.SIGCONT)
+    trial.freeze(crew, trial.dice.uniform(0.5, 2.0) * _LEASE)
 
 
-def _restart_store(trial: Trial, _crew: Crew) -> None:
-    trial.ledger.write("away", pid=0)
-    trial.server.end(trial.dice.choice((signal.SIGTERM, signal.SIGKILL)))
-    trial.work(trial.dice.uniform(0.0, 2.0))
-    trial.server.start()
-    trial.ledger.write("back", pid=0)
+def _stop_store(trial: Trial, _crew: Crew) -> None:
+    number = trial.dice.choice((signal.SIGTERM, signal.SIGKILL))
+    trial.stop_store(number, trial.dice.uniform(0.0, 2.0))
 
 
 def _fill_store(trial: Trial, _crew: Crew) -> None:
-    client = trial.server.client
-    trial.ledger.write("away", pid=0)
-    client.config_set("maxmemory", 1024 * 1024)
-    trial.work(trial.dice.uniform(0.5, 2.0))
-    client.config_set("maxmemory", 0)
-    trial.ledger.write("back", pid=0)
+    trial.fill_store(trial.dice.uniform(0.5, 2.0))
 
 
 def _poison(trial: Trial, _crew: Crew) -> None:
@@ -151,5 +123,5 @@ def _trap(trial: Trial, _crew: Crew) -> None:
 
 _FAULTS = (
     *(_kill_child, _kill_all, _kill_parent, _deploy, _freeze),
-    *(_restart_store, _fill_store, _poison, _bad_payload, _trap),
+    *(_stop_store, _fill_store, _poison, _bad_payload, _trap),
 )

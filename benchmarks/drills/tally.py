@@ -79,9 +79,11 @@ def tally(client: Redis, load: Load, lines: Iterable[Line]) -> Tally:
     runs = Runs(lines)
     found = Tally(trials=1, jobs=len(load.sent), back=runs.back)
     _look_at_runs(runs, found)
-    for job_id, end in _ends(client, load):
+    ended, waiting = Counter(ended_ids(client)), set(waiting_ids(client))
+    for job_id, end in _ends(client, load, ended, waiting):
         _look_at_end(job_id, end, load, runs, found)
-    _look_at_bad(client, load, found)
+    shown = {*ended, *map(_text, client.lrange(_QUARANTINE, 0, -1))}
+    _look_at_bad(client, load, found, shown, waiting)
     return found
 
 
@@ -215,9 +217,9 @@ class End:
     is_somewhere: bool
 
 
-def _ends(client: Redis, load: Load) -> Iterable[tuple[str, End]]:
-    ended = Counter(ended_ids(client))
-    waiting = set(waiting_ids(client))
+def _ends(
+    client: Redis, load: Load, ended: Counter[str], waiting: set[str]
+) -> Iterable[tuple[str, End]]:
     for job_id, results, status in _written(client, load.sent):
         yield (
             job_id,
@@ -307,11 +309,11 @@ def _look_at_finished(job_id: str, load: Load, runs: Runs, found: Tally) -> None
         found.problems.append(f"{job_id} is finished, and should have failed")
 
 
-def _look_at_bad(client: Redis, load: Load, found: Tally) -> None:
+def _look_at_bad(
+    client: Redis, load: Load, found: Tally, shown: set[str], waiting: set[str]
+) -> None:
     """See where what is no job, or a spoilt one, has come to: people must find it."""
     found.jobs += len(load.bad)
-    waiting = set(waiting_ids(client))
-    shown = set(ended_ids(client)) | set(map(_text, client.lrange(_QUARANTINE, 0, -1)))
     for job_id in load.bad:
         if job_id in waiting:
             found.wedged += 1

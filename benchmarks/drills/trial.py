@@ -17,12 +17,13 @@ from typing import Any
 import psutil
 from redis.exceptions import RedisError
 
-from benchmarks.drills.crew import Crew, Kind, Setup
+from benchmarks.drills.crew import Crew, Kind, Setup, wait_until_gone
 from benchmarks.drills.ledger import Ledger
 from benchmarks.drills.load import Load
 from benchmarks.drills.proxy import Proxy
 from benchmarks.drills.tally import Tally, ended_ids, tally, waiting_ids
 from benchmarks.environments import ROOT, CannotRunError
+from benchmarks.fleet import strike
 from benchmarks.server import RedisServer
 
 QUEUES = (
@@ -36,6 +37,9 @@ PATIENCE: dict[Kind, float] = {"headway": 60.0, "stock": 960.0}
 _START = 60.0
 #: How long an idle worker that is told to stop may take, in seconds.
 _STOP = 30.0
+#: Children do not outlive their supervisor by more than this, in seconds.
+_TIED = 5.0
+_FULL = 1024 * 1024
 _TICK = 0.02
 _LOOK = 0.1
 #: The store has to be this long without a job that may still run, to say that one is
@@ -98,23 +102,21 @@ class Trial:
         Raises:
             CannotRunError: one has not in a minute.
         """
-        wanted = {crew.setup.host: crew for crew in self.crews}
         until = time.monotonic() + _START
         while time.monotonic() < until:
             self.work(_LOOK)
-            if self._all_at_work(wanted.values()):
+            if self._all_at_work():
                 return
         raise CannotRunError(f"not all children began to work in {_START:.0f} s")
 
-    def _all_at_work(self, crews: Any) -> bool:  # noqa: ANN401 - an iterable of crews
+    def _all_at_work(self) -> bool:
+        at_work = self.ledger.workers()
         if self.is_stock:  # each job has a process of its own
             wanted = sum(crew.setup.children for crew in self.crews)
-            return len(self.ledger.workers()) >= 2 * wanted
-        at_work = self.ledger.workers()
+            return len(at_work) >= 2 * wanted
         return all(
-            len(at_work & {process.pid for process in crew.tree()})
-            >= crew.setup.children
-            for crew in crews
+            len(at_work.intersection(crew.pids())) >= crew.setup.children
+            for crew in self.crews
         )
 
     def work(self, seconds: float) -> None:
@@ -139,9 +141,44 @@ class Trial:
 
     def ended(self, processes: Sequence[psutil.Process], at: float) -> None:
         """Write down that processes were ended; until it came to that they ran on."""
-        last = {line.pid: line.at for line in self.ledger.lines()}
-        for pid in (process.pid for process in processes):
+        pids = [process.pid for process in processes]
+        last = self.ledger.last_of(pids)
+        for pid in pids:
             self.struck([pid], max(at, last.get(pid, 0.0)))
+
+    def kill(self, crew: Crew, chosen: Sequence[psutil.Process]) -> None:
+        """Kill some processes of a crew with which all of it ends.
+
+        Raises:
+            CannotRunError: one lives on.
+        """
+        family, since = crew.tree(), time.monotonic()
+        strike(chosen, signal.SIGKILL)
+        wait_until_gone(family, _TIED)
+        self.ended(family, since)
+
+    def freeze(self, crew: Crew, seconds: float) -> None:
+        """Have a crew stand still for so long, while others work."""
+        family = crew.tree()
+        self.struck(strike(family, signal.SIGSTOP))
+        self.work(seconds)
+        strike(family[::-1], signal.SIGCONT)
+
+    def stop_store(self, number: signal.Signals, seconds: float) -> None:
+        """End the store by a signal, and start it again after so long."""
+        self.ledger.write("away", pid=0)
+        self.server.end(number)
+        self.work(seconds)
+        self.server.start()
+        self.ledger.write("back", pid=0)
+
+    def fill_store(self, seconds: float) -> None:
+        """Let the store's memory be full for so long: it evicts nothing."""
+        self.ledger.write("away", pid=0)
+        self.server.client.config_set("maxmemory", _FULL)
+        self.work(seconds)
+        self.server.client.config_set("maxmemory", 0)
+        self.ledger.write("back", pid=0)
 
     def wait_for_the_rest(self) -> None:
         """Let all jobs end, with no new ones."""
@@ -168,7 +205,7 @@ class Trial:
         """Tell all workers to stop; they are idle and have no reason not to."""
         for crew in self.crews:
             crew.is_kept = False
-            crew.end(signal.SIGTERM)
+            strike(crew.parents(), signal.SIGTERM)
         if not self.is_stock:
             for crew in self.crews:
                 if any(code is None for code in crew.codes(_STOP)):
