@@ -1,7 +1,9 @@
 """A client whose commits hold only as long as the lease of one job does.
 
 RQ's own code writes outcomes in transactions of its own. Here such a transaction is
-made to depend on the lease (WATCH), whichever of its keys it watches itself.
+made to depend on the lease, whichever of its keys it watches itself: who takes a lease
+away (`recover`, `release`, `bury`) writes the job's hash in the same call, so that it
+is the hash that is watched. The lease itself changes with every other job of the child.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ class FencedPipeline(SteadfastPipeline):
             try:
                 return self._executed_once(raise_on_error)
             except WatchError as error:
-                # Other jobs of this child come and go in the same lease.
+                # Somebody wrote the job: its progress, or that the lease is lost.
                 lost = error.__context__
                 if isinstance(lost, RedisError):  # not a key that changed, but a line
                     self.owner.pauses.rest(lost)
@@ -143,7 +145,7 @@ class FencedPipeline(SteadfastPipeline):
     def _holds_lease(self) -> bool:
         lease = self.owner.lease
         ask: Any = self.immediate_execute_command  # redis-py is typed in part
-        ask("WATCH", self.owner.lease_key)
+        ask("WATCH", keys.job(lease.job_id))
         held = ask("HGET", self.owner.lease_key, lease.job_id)
         self.watching = True
         if held == f"{lease.ordinal}:{lease.queue}".encode():
