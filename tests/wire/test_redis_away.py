@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 import time
 
 import pytest
@@ -53,6 +55,35 @@ def test_nobody_listens():
     assert "send again with the same job_id" in said
     assert "Nothing listens there: start it, or correct REDIS_URL" in said
     app.close()
+
+
+def test_a_network_that_comes_and_goes_keeps_no_call():
+    closing = threading.Event()
+    accepted: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            # Hung up on, time and again; then answered by nobody; then hung up on.
+            for number in range(40):
+                try:
+                    near, _ = server.accept()
+                except OSError:
+                    return
+                if number % 4 == 3:
+                    accepted.append(near)
+                    closing.wait(0.6)
+                near.close()
+
+        threading.Thread(target=accept, daemon=True).start()
+        app, task = _task(f"redis://127.0.0.1:{server.getsockname()[1]}")
+        for messages in (1, 30):
+            begin = time.monotonic()
+            with pytest.raises(EnqueueError, match="did not confirm"):
+                app.enqueue_many([task.message()] * messages)
+            assert time.monotonic() - begin < SOON
+        app.close()
+        closing.set()
+    assert accepted
 
 
 def test_a_redis_that_refuses_says_what_to_do(redis_url, store):

@@ -82,11 +82,49 @@ def with_patience(client: Redis, patience: Patience) -> Redis:
     return Redis.from_pool(type(pool)(pool.connection_class, **kwargs))
 
 
+class _Retry(Retry):
+    """Attempts for a while in all; redis-py's own nest, and would multiply it.
+
+    It checks a connection while it opens it, and opens one while it sends: each with
+    attempts of its own. Each connection has a copy of this object.
+    """
+
+    #: For how long another attempt is begun, in seconds.
+    lasts: float
+    _is_inside = False
+
+    def call_with_retry(self, do: Any, fail: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - redis-py's
+        """Do it, and after a failure again."""
+        if self._is_inside:
+            return self._once(do, fail, *args, **kwargs)
+        until = time.monotonic() + self.lasts
+
+        def failed(error: Exception, *more: Any) -> None:  # noqa: ANN401
+            fail(error, *more)
+            if time.monotonic() > until:
+                raise error
+
+        self._is_inside = True
+        try:
+            return super().call_with_retry(do, failed, *args, **kwargs)
+        finally:
+            self._is_inside = False
+
+    def _once(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        retries, self._retries = self._retries, 0
+        try:
+            return super().call_with_retry(*args, **kwargs)
+        finally:
+            self._retries = retries
+
+
 def _resilience(patience: Patience) -> dict[str, Any]:
     backoff = ExponentialBackoff(cap=LONGEST_PAUSE, base=FIRST_PAUSE)
-    attempts = _attempts_in(patience.pauses.total_seconds())
+    pauses = patience.pauses.total_seconds()
+    retry = _Retry(backoff, _attempts_in(pauses), supported_errors=patience.errors)
+    retry.lasts = pauses
     return {
-        "retry": Retry(backoff, attempts, supported_errors=patience.errors),
+        "retry": retry,
         "retry_on_error": list(patience.errors),
         "socket_connect_timeout": 2,
         "socket_timeout": patience.answer.total_seconds(),

@@ -9,6 +9,7 @@ twice may be asked here.
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,10 +18,10 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     NoScriptError,
-    RedisError,
     ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from headway.wire import direct
 
@@ -32,7 +33,11 @@ T = TypeVar("T")
 #: Commands under way at once: Redis runs one while the next is packed. Answers wait
 #: in the buffers of sockets meanwhile, so they are to be small.
 DEPTH = 4
+#: For how long a call goes on while nothing is answered, in seconds.
+WHOLE = 2.0
 
+#: How long an answer is waited for where no time is left, in seconds.
+_SHORTEST = 0.05
 #: An answer that redis-py takes for a lost connection.
 _REFUSED = (AuthenticationError, BusyLoadingError)
 
@@ -53,7 +58,8 @@ class Exchange:
             TimeoutError: likewise.
             ResponseError: Redis refuses a command.
         """
-        talk = _Talk(direct.given_back(self._take()))
+        began = time.monotonic()
+        talk = _Talk(direct.given_back(self._take()), began)
         try:
             for command in commands:
                 talk.send(command)
@@ -66,6 +72,7 @@ class Exchange:
 
     def ask_one(self, command: bytes) -> int:
         """Send a command whose answer is a number; raises what `ask` does."""
+        began = time.monotonic()
         connection = self._take()
         try:
             answer = direct.ask(connection, command)
@@ -73,7 +80,7 @@ class Exchange:
             self._kept.append(connection)
             raise
         except RedisConnectionError as error:
-            return self._ask_again(connection, command, error)
+            return self._ask_again(connection, command, error, began)
         except BaseException:
             connection.disconnect()
             self._pool.release(connection)
@@ -86,8 +93,9 @@ class Exchange:
         connection: Any,  # noqa: ANN401
         command: bytes,
         error: RedisConnectionError,
+        began: float,
     ) -> int:
-        talk = _Talk(connection)
+        talk = _Talk(connection, began)
         talk.unanswered.append(command)
         try:
             return int(talk.answer(failed_with=error))
@@ -102,6 +110,8 @@ class Exchange:
             self._put_back(talk)
 
     def _put_back(self, talk: _Talk) -> None:
+        if talk.was_lost:  # its line has the time limits of this call
+            talk.connection.disconnect()
         if talk.unanswered:  # never read one call's answer as another's
             talk.connection.disconnect()
             self._pool.release(talk.connection)
@@ -126,10 +136,11 @@ class Exchange:
 class _Talk:
     """Commands that were sent on a connection, and not answered yet."""
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401
+    def __init__(self, connection: Any, began: float) -> None:  # noqa: ANN401
         self.connection = connection
+        self._until = began + WHOLE
         self._sent = 0
-        self._is_lost = False
+        self._is_lost = self.was_lost = False
         self.unanswered: deque[bytes] = deque()
 
     def send(self, command: bytes) -> None:
@@ -157,17 +168,15 @@ class _Talk:
     def _forget(self) -> None:
         self.unanswered.popleft()
         self._sent -= 1
+        self._until = time.monotonic() + WHOLE
 
     def _retried(self, step: Callable[[], T]) -> T:
-        try:
-            answer: T = self.connection.retry.call_with_retry(step, self._lose)
-        except _AwayError as away:
-            raise away.error from away
+        answer: T = self.connection.retry.call_with_retry(step, self._lose)
         return answer
 
     def _lose(self, _error: Exception) -> None:
         self.connection.disconnect()
-        self._sent, self._is_lost = 0, True
+        self._sent, self._is_lost, self.was_lost = 0, True, True
 
     def _send(self) -> None:
         if self._is_lost:
@@ -178,19 +187,19 @@ class _Talk:
 
     def _receive(self) -> Any:  # noqa: ANN401 - likewise
         self._send()
+        if self.was_lost and not self.connection.can_read(timeout=self._left):
+            raise RedisTimeoutError("Timeout reading from socket")
         return self.connection.read_response(disable_decoding=True)
 
+    @property
+    def _left(self) -> float:
+        return max(0.0, self._until - time.monotonic())
+
     def _reconnect(self) -> None:
+        limit = self.connection.socket_timeout
+        self.connection.socket_timeout = max(_SHORTEST, self._left)
         try:
-            self.connection.connect()  # patient by itself
-        except RedisError as error:
-            raise _AwayError(error) from error
+            self.connection.connect()
+        finally:
+            self.connection.socket_timeout = limit
         self._is_lost = False
-
-
-class _AwayError(Exception):
-    """Raised where Redis was waited for as long as is allowed; not tried again."""
-
-    def __init__(self, error: RedisError) -> None:
-        super().__init__(str(error))
-        self.error = error
