@@ -134,6 +134,17 @@ def test_queues_that_nobody_serves(app, tasks, store, doctor):
     assert "1 ids were put aside" in said(found, "quarantine")
 
 
+def test_queues_that_somebody_has_stopped(app, tasks, store, doctor):
+    tasks.short.enqueue("waits")
+    app.queue("default").pause()
+    store.set("rq:suspended", 1)
+    _, found = doctor()
+    assert "default: 1 waiting, and it is paused -> `headway resume default`" in said(
+        found, "queues"
+    )
+    assert "`rq resume`" in said(found, "workers")
+
+
 def test_a_worker_that_was_not_heard_of(app, tasks, worker, store, doctor):
     running = worker("--name", "w")
     until(lambda: store.exists("rq:worker:w"), "a record")

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from headway.app import App
 from headway.errors import ConfigurationError
+from headway.observe.queues import paused_names
 from headway.observe.workers import WorkerInfo, workers
 from headway.settings import without_password
 from headway.wire import keys
@@ -257,6 +258,7 @@ class Doctor:
         if self._app is None:
             return
         served = {queue for each in self._registered for queue in each.queues}
+        paused = paused_names(self._client)
         for queue in self._app.queues:
             kind = text(self._client.type(keys.queue(queue.name)))
             if kind not in ("list", "none"):
@@ -265,7 +267,10 @@ class Doctor:
                 continue
             waiting = self._client.llen(keys.queue(queue.name))
             mend = f"start `headway worker {queue.name}`"
-            if queue.name in served:
+            if queue.name in paused:
+                said = f"{queue.name}: {waiting} waiting, and it is paused"
+                yield warning("queues", said, f"`headway resume {queue.name}`")
+            elif queue.name in served:
                 yield ok("queues", f"{queue.name}: {waiting} waiting, served")
             elif waiting:
                 said = f"{queue.name}: {waiting} jobs wait, and no worker serves it"
@@ -274,6 +279,9 @@ class Doctor:
                 yield warning("queues", f"{queue.name}: no worker serves it", mend)
 
     def _workers(self) -> Findings:
+        if self._client.exists(keys.SUSPENDED):
+            said = "all are suspended: none begins a job of any queue"
+            yield warning("workers", said, "`rq resume`")
         now = datetime.now(UTC)
         for worker in self._registered:
             record = Fields.of(self._client.hgetall(keys.worker(worker.name)))
@@ -284,7 +292,10 @@ class Doctor:
                     f"{worker.name} on {worker.hostname} was heard of "
                     f"{silent.total_seconds():.0f} s ago"
                 )
-                mend = "its jobs are back; see what became of its machine"
+                mend = (
+                    "see what became of its machine; its jobs are back when its lease "
+                    "has run out and another worker runs"
+                )
                 yield warning("workers", said, mend)
             elif is_dead(record, now.timestamp()):
                 said = f"{worker.name}, one of RQ's own, is gone without a word"

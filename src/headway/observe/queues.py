@@ -33,7 +33,7 @@ class QueueInfo:
 def queues(redis: Redis, order: Sequence[str] = ()) -> list[QueueInfo]:
     """Return those of `order` in that order, then the others that Redis knows."""
     names = [*order, *sorted(set(queue_names(redis)).difference(order))]
-    counts, paused = _counts(redis, names), _paused(redis)
+    counts, paused = _counts(redis, names), paused_names(redis)
     return [
         QueueInfo(name=name, counts=count, oldest=oldest, paused=name in paused)
         for name, count, oldest in zip(
@@ -61,7 +61,8 @@ def _counts(redis: Redis, names: Sequence[str]) -> list[dict[str, int]]:
     return [{registry: _whole(next(answers)) for registry in REGISTRIES} for _ in names]
 
 
-def _paused(redis: Redis) -> set[str]:
+def paused_names(redis: Redis) -> set[str]:
+    """Return the queues of which no worker of ours begins a job."""
     try:
         return {text(name) for name in redis.smembers(keys.PAUSED)}
     except ResponseError:
