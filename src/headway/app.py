@@ -550,7 +550,8 @@ def load_app(path: str) -> App:
     if not isinstance(found, App):
         raise ConfigurationError(
             f"HEADWAY_APP={path!r}: {module_name}.{attribute} is "
-            f"{'missing' if found is None else type(found).__name__}, expected an App"
+            f"{'missing' if found is None else type(found).__name__}, expected an App: "
+            "set HEADWAY_APP=module:attribute"
         )
     return found
 

@@ -172,6 +172,13 @@ def test_a_view_that_is_not_there_is_named(refused):
     assert "has no make()" in refused("dashboard", "--view", "sample_app:make")
 
 
+def test_a_redis_that_goes_away_is_told_once_for_many_jobs(command):
+    env = {"REDIS_URL": "redis://127.0.0.1:1"}
+    done = command("headway", "failed", "requeue", "a", "b", "c", env=env)
+    assert (done.returncode, done.stdout) == (2, "0 requeued\n")
+    assert done.stderr.count("does not answer") == 1
+
+
 def test_a_redis_that_is_away_is_one_line(refused):
     said = refused("failed", "list", REDIS_URL="redis://127.0.0.1:1")
     assert "Redis at 127.0.0.1:1/0 does not answer" in said

@@ -9,7 +9,7 @@ import click
 
 from headway.app import App
 from headway.cli.environment import prepare, the_app
-from headway.errors import HeadwayError, JobStateError
+from headway.errors import HeadwayError, JobStateError, StoreError
 from headway.job import JobInfo, JobStatus
 
 #: What one command looks at, at most.
@@ -25,7 +25,12 @@ def failed(context: click.Context) -> None:
 
 def _selection(command: click.decorators.FC) -> click.decorators.FC:
     queue = click.option("--queue", help="Only of this queue.")
-    every = click.option("--all", "every", is_flag=True, help="All failed jobs.")
+    every = click.option(
+        "--all",
+        "every",
+        is_flag=True,
+        help=f"All failed jobs; {MOST} of each queue at once.",
+    )
     return click.argument("job_ids", nargs=-1)(every(queue(command)))
 
 
@@ -36,7 +41,7 @@ def _selection(command: click.decorators.FC) -> click.decorators.FC:
     type=click.IntRange(1, MOST),
     default=50,
     show_default=True,
-    help="How many, latest first.",
+    help="How many of each queue, latest first.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
@@ -96,9 +101,12 @@ def _chosen(
 
 def _each(ids: list[str], act: Callable[[str], None], word: str) -> None:
     refused = 0
-    for job_id in ids:
+    for number, job_id in enumerate(ids):
         try:
             act(job_id)
+        except StoreError:  # it would say so for each of them, after seconds
+            click.echo(f"{number - refused} {word}")
+            raise
         except HeadwayError as error:
             refused += 1
             click.echo(str(error), err=True)

@@ -67,6 +67,7 @@ log = logging.getLogger("headway.worker")
     "--lease",
     type=click.IntRange(3, 3600),
     default=30,
+    show_default=True,
     metavar="SECONDS",
     help="How long the jobs of a host that is lost are waited for.",
 )
