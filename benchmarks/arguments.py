@@ -9,8 +9,19 @@ from pathlib import Path
 def parser(program: str, description: str) -> argparse.ArgumentParser:
     """Return a parser that knows what all of them know."""
     made = argparse.ArgumentParser(prog=program, description=description)
-    made.add_argument("--json", type=Path, metavar="FILE")
+    made.add_argument("--json", type=file, metavar="FILE")
     return made
+
+
+def file(text: str) -> Path:
+    """Read where something is to be written when all is done.
+
+    Raises:
+        ArgumentTypeError: nothing can be: its folder is not there.
+    """
+    if not Path(text).absolute().parent.is_dir() or Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a file in a folder")
+    return Path(text)
 
 
 def number(text: str) -> int:

@@ -33,7 +33,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
     def last_line(self) -> str:
-        """Return the line that DESIGN fixes."""
+        """Return the line with which each scenario ends."""
         told = {"bench": self.name, **self.line}
         return " ".join(f"{name}={short(value)}" for name, value in told.items())
 

@@ -46,7 +46,11 @@ class RedisServer:
         Raises:
             CannotRunError: it did not answer in time.
         """
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            self._command,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C is for us: workers leave it first
+        )
         deadline = time.monotonic() + _START
         while time.monotonic() < deadline:
             try:

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import get_args
+from math import inf
+from typing import NoReturn, get_args
 
 from benchmarks.arguments import number, parser
 from benchmarks.drills.crew import Kind
 from benchmarks.drills.ledger import ledger_server
-from benchmarks.drills.rows import DRILLS, OF_STOCK, Row
+from benchmarks.drills.rows import DRILLS, FEW, OF_STOCK, USUAL, Row
 from benchmarks.drills.side_by_side import play_all
 from benchmarks.drills.soak import soak
 from benchmarks.drills.tally import Tally
@@ -25,6 +26,7 @@ from benchmarks.report import Row as Line
 from benchmarks.report import table
 
 _SAY_EVERY = 20
+_SOAK_MINUTES = 20.0
 #: Trials at once: most of their time they wait. One of RQ's own workers waits longer.
 AT_ONCE: dict[Kind, int] = {"headway": 6, "stock": 24}
 #: With none of n trials wrong, the rate of wrong ones is below 3/n, with 95 % certainty
@@ -36,7 +38,8 @@ _RULE_OF_THREE = 3
 def main() -> int:
     """Run a drill, or all; return 1 where a promise did not hold."""
     asked = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing is left running
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, _leave)
     print(f"drill: seed {asked.seed}", file=sys.stderr)
     rows = _rows(asked)
     try:
@@ -50,16 +53,28 @@ def main() -> int:
         told = {row.name: asdict(found[row.name]) for row in rows}
         asked.json.write_text(json.dumps({"seed": asked.seed, "rows": told}))
     print(
-        _last_line("+".join(asked.names), list(found.values()), is_good=not problems),
+        _last_line(
+            "+".join(dict.fromkeys(asked.names)),
+            list(found.values()),
+            is_good=not problems,
+        ),
         flush=True,
     )
     return 1 if problems else 0
 
 
+def _leave(signal_number: int, _frame: object) -> NoReturn:
+    """End all trials, with what they have started: nothing is left running."""
+    print("drill: stopping its workers and servers", file=sys.stderr, flush=True)
+    sys.exit(128 + signal_number)
+
+
 def _rows(asked: argparse.Namespace) -> Sequence[Row]:
-    long = Row(name="soak", play=partial(soak, minutes=asked.minutes), most=1)
-    names = DRILLS if "all" in asked.names else dict.fromkeys(asked.names)
-    rows = [row for name in names for row in DRILLS.get(name, (long,))]
+    minutes = asked.minutes or _SOAK_MINUTES
+    long = Row(name="soak", play=partial(soak, minutes=minutes), most=1)
+    every = DRILLS if "all" in asked.names else ()
+    names = dict.fromkeys((*every, *asked.names))
+    rows = [row for name in names if name != "all" for row in DRILLS.get(name, (long,))]
     return [row for row in rows if row.of_stock or asked.worker != "stock"]
 
 
@@ -162,17 +177,41 @@ def _arguments() -> argparse.Namespace:
         metavar="NAME",
         help=f"some of: {', '.join(DRILLS)}; soak; or all, which leaves out soak",
     )
-    asked.add_argument("--trials", type=number, default=20, metavar="N")
+    asked.add_argument(
+        "--trials",
+        type=number,
+        default=20,
+        metavar="N",
+        help=f"of each row, 20 if nothing is said; at most {FEW} with a lease of "
+        f"{USUAL} s, and one of soak",
+    )
     asked.add_argument("--seed", type=int, default=random.randrange(10**6))
     asked.add_argument("--worker", choices=get_args(Kind), default="headway")
-    asked.add_argument("--minutes", type=float, default=20.0, help="of soak")
+    asked.add_argument(
+        "--minutes",
+        type=_minutes,
+        metavar="M",
+        help=f"of soak, {_SOAK_MINUTES:g} if nothing is said",
+    )
     asked.add_argument(
         "--at-once", type=number, metavar="N", help="trials side by side"
     )
     told = asked.parse_args()
     if told.worker == "stock" and not {*told.names} <= {*OF_STOCK, "all"}:
         asked.error(f"--worker stock is for {', '.join(OF_STOCK)}, and all")
+    if told.minutes and "soak" not in told.names:
+        asked.error("--minutes is for soak; other drills are as long as their --trials")
     return told
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected minutes, more than 0")
+    return minutes
 
 
 if __name__ == "__main__":

@@ -147,7 +147,10 @@ def ledger_server() -> Iterator[str]:
         with (
             server.log.open("ab") as log,
             subprocess.Popen(
-                [*server.account(), *server.command()], stdout=log, stderr=log
+                [*server.account(), *server.command()],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C is for us: trials leave it first
             ) as process,
         ):
             try:

@@ -25,6 +25,8 @@ class Row:
     #: How long until what was running runs again, in seconds, where that is promised.
     back_p99: float | None = None
     back_max: float | None = None
+    #: How many runs are made again for each that was struck, at most.
+    most_extra: int = 1
     #: Whether workers of RQ's own are put through it as well, beside ours.
     of_stock: bool = False
     #: How many trials there are at most.
@@ -42,11 +44,16 @@ class Row:
                     f"{self.name}: {share:.0%} ran again within {took:.2f} s, not "
                     f"{limit:g} s"
                 )
-        if found.extra_per_fault > 1:
+        if found.extra_per_fault > self.most_extra:
             said.append(
                 f"{self.name}: {found.extra} runs more for {found.struck} struck"
             )
         return said
+
+
+def _outage(name: str, play: Callable[[Trial], None], takes: float = 5.0) -> Row:
+    """Return a row of a store that is away for all: nothing runs twice for it."""
+    return Row(name=name, play=play, back_max=10.0, most_extra=0, takes=takes)
 
 
 def _waiting_for_a_lease(
@@ -55,6 +62,7 @@ def _waiting_for_a_lease(
     takes: float,
     *,
     of_stock: bool = False,
+    most_extra: int = 1,
 ) -> tuple[Row, ...]:
     """Return a row for each lease; what ran is back when that has run out."""
     return tuple(
@@ -64,6 +72,7 @@ def _waiting_for_a_lease(
             back_max=lease + 5.0,
             most=FEW if lease == USUAL else None,
             takes=takes * lease,
+            most_extra=most_extra,
             of_stock=of_stock and lease == USUAL,
         )
         for lease in (SHORT, USUAL)
@@ -99,17 +108,15 @@ DRILLS: dict[str, tuple[Row, ...]] = {
         for count in (1, 2, 8)
     ),
     "deploy": (Row(name="deploy", play=deploys.deploy, takes=8.0, of_stock=True),),
-    "redis-restart": (
-        Row(name="redis-restart", play=outages.redis_restart, back_max=10.0),
-    ),
-    "redis-kill": (Row(name="redis-kill", play=outages.redis_kill, back_max=10.0),),
+    "redis-restart": (_outage("redis-restart", outages.redis_restart),),
+    "redis-kill": (_outage("redis-kill", outages.redis_kill),),
     "redis-cut": (
-        Row(name="redis-cut", play=outages.redis_cut, back_max=10.0, takes=20.0),
+        _outage("redis-cut", outages.redis_cut, 20.0),
         Row(name="redis-cut, one of two", play=outages.worker_cut, takes=12.0),
     ),
-    "redis-full": (Row(name="redis-full", play=outages.redis_full, back_max=10.0),),
+    "redis-full": (_outage("redis-full", outages.redis_full),),
     "freeze": _waiting_for_a_lease("freeze", pauses.freeze, 2.5),
-    "gil": _waiting_for_a_lease("gil", pauses.hold_the_interpreter, 3.5),
+    "gil": _waiting_for_a_lease("gil", pauses.hold_the_interpreter, 3.5, most_extra=0),
     "poison": (Row(name="poison", play=poisons.poison, takes=8.0),),
     "bad-payloads": (Row(name="bad-payloads", play=payloads.bad_payloads),),
 }

@@ -17,7 +17,7 @@ _ENDS = ("finished", "failed", "canceled")
 _FINAL = tuple(
     b"%d" % kind.value for kind in Result.Type if kind is not Result.Type.RETRIED
 )
-#: So many deaths of its child and a job is failed (DESIGN section 5, promise 3).
+#: So many deaths of its child and a job is failed (docs/explanation/guarantees.md).
 CRASH_LIMIT = 3
 _CHUNK = 500
 #: Where ids are kept whose key holds no job.

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
+import psutil
 import pytest
 
+from benchmarks.drills.__main__ import _arguments, _rows
 from benchmarks.drills.ledger import Line
-from benchmarks.drills.tally import Runs
+from benchmarks.drills.rows import DRILLS
+from benchmarks.drills.tally import Runs, Tally
 
 ROOT = Path(__file__).parents[2]
 #: A drill waits for longer than a minute before it says that jobs are stuck.
@@ -45,12 +53,59 @@ def test_no_fault_costs_more_than_the_jobs_that_it_strikes():
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(("nosuch",), "child-kill"), (("gil", "--worker", "stock"), "fetch-window")],
+    [
+        (("nosuch",), "child-kill"),
+        (("gil", "--worker", "stock"), "fetch-window"),
+        (("gil", "--minutes", "3"), "--minutes is for soak"),
+        (("soak", "--minutes", "0"), "'0': expected minutes, more than 0"),
+        (("gil", "--json", "nosuch/file"), "'nosuch/file': expected a file"),
+    ],
 )
 def test_a_drill_that_is_not_there_is_wrong_use(arguments, said):
     ended = drill(*arguments)
     assert ended.returncode == 2
     assert said in ended.stderr
+
+
+def family_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return "--lease" in process.cmdline()
+    return False
+
+
+def test_a_ctrl_c_ends_all_that_a_drill_has_started():
+    command = [sys.executable, "-m", "benchmarks.drills", "deploy", "--trials", "1"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as started:
+        deadline, pause = monotonic() + DEADLINE, threading.Event()
+        while not any(map(is_worker, family := family_of(started))):
+            assert monotonic() < deadline, family
+            pause.wait(0.05)
+        os.killpg(started.pid, signal.SIGINT)
+        _, said = started.communicate(timeout=DEADLINE)
+    assert started.returncode == 128 + signal.SIGINT
+    assert "drill: stopping its workers and servers" in said
+    assert "Traceback" not in said
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+
+
+def test_all_and_the_soak_are_all_and_the_soak(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["drill", "soak", "all", "gil"])
+    names = [row.name for row in _rows(_arguments())]
+    assert (names[0], names[-1], len(names)) == ("child-kill", "soak", 21)
+
+
+def test_where_nothing_is_to_run_twice_one_run_is_too_much():
+    (row,), (other,) = DRILLS["redis-kill"], DRILLS["child-kill"]
+    found = Tally(struck=100, extra=1)
+    assert row.shortfalls(found) == ["redis-kill: 1 runs more for 100 struck"]
+    assert other.shortfalls(found) == []
 
 
 def runs(*lines: tuple[str, str, int]) -> Runs:
