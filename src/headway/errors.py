@@ -20,7 +20,7 @@ HeadwayError
 ├── LeaseLostError            another worker has the job now: this run cannot commit
 ├── TaskTimeoutError          the task ran longer than its timeout
 ├── JobKilledError            a person had the process killed that ran the job
-├── JobCrashedError           the job has ended too many workers
+├── JobCrashedError           the job has ended too many children
 ├── JobBrokenOffError         the job was broken off, and may not run twice
 ├── JobExpiredError           the job waited longer than its `expires`
 ├── ResultError               what the task returned cannot be written as JSON
@@ -119,7 +119,7 @@ class JobKilledError(HeadwayError):
 
 
 class JobCrashedError(HeadwayError):
-    """Says of a failed job that it has ended too many workers."""
+    """Says of a failed job that it has ended too many children."""
 
 
 class JobBrokenOffError(HeadwayError):
