@@ -182,8 +182,8 @@ def _arguments() -> argparse.Namespace:
         type=number,
         default=20,
         metavar="N",
-        help=f"of each row, 20 if nothing is said; at most {FEW} with a lease of "
-        f"{USUAL} s, and one of soak",
+        help=f"of each row, 20 if nothing is said; at most {FEW} where a lease of "
+        f"{USUAL} s is waited for, and one of soak",
     )
     asked.add_argument("--seed", type=int, default=random.randrange(10**6))
     asked.add_argument("--worker", choices=get_args(Kind), default="headway")
