@@ -13,8 +13,8 @@ from benchmarks.fleet import strike
 FORMS = ("parent", "all", "twice", "all twice")
 #: Seconds that running jobs have to end; most are short, some take seconds.
 GRACES = (0, 1, 2, 4)
-#: From SIGTERM on a platform waits so long beyond the grace until it kills, in seconds.
-_PLATFORM = 5.0
+#: How long beyond the grace a platform is to wait until it kills, in seconds.
+_PLATFORM = 4.0
 _OLD = "old"
 
 
