@@ -110,7 +110,7 @@ def test_the_top_level_is_the_listing_of_the_design():
 def test_every_extra_has_a_known_name_and_valid_ranges():
     assert set(EXTRAS) >= {
         *("postgres", "graph", "dashboard", "embedded", "minilm", "gpu"),
-        *("rq-scheduler", "celery", "dramatiq", "arq", "docs", "dev"),
+        *("rq-scheduler", "solar", "celery", "dramatiq", "arq", "docs", "dev"),
     }
     for name in EXTRAS:
         for requirement in requirements(name):

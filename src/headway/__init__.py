@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headway.app import App, load_app
+    from headway.cron import Cron
     from headway.delivery import RunningJob, current_job
     from headway.errors import Interrupted
     from headway.job import Job, JobInfo, JobStatus, Progress
@@ -16,17 +17,20 @@ if TYPE_CHECKING:
     from headway.queue import Queue
     from headway.resource import Resource, injected
     from headway.retry import Backoff, Retry, exponential, fixed
-    from headway.schedule import Cron, Every, Schedule
+    from headway.schedule import Schedule
+    from headway.solar import Solar
     from headway.task import AsyncTask, Task
+    from headway.timing import At, Every
     from headway.worker import Worker
 
 #: Where each public name lives; it is imported when it is first used.
 _HOMES = {
     "App": "app",
     "AsyncTask": "task",
+    "At": "timing",
     "Backoff": "retry",
-    "Cron": "schedule",
-    "Every": "schedule",
+    "Cron": "cron",
+    "Every": "timing",
     "Interrupted": "errors",
     "Job": "job",
     "JobInfo": "job",
@@ -40,6 +44,7 @@ _HOMES = {
     "Retry": "retry",
     "RunningJob": "delivery",
     "Schedule": "schedule",
+    "Solar": "solar",
     "Task": "task",
     "Unique": "options",
     "Worker": "worker",
@@ -53,6 +58,7 @@ _HOMES = {
 __all__ = [
     "App",
     "AsyncTask",
+    "At",
     "Backoff",
     "Cron",
     "Every",
@@ -69,6 +75,7 @@ __all__ = [
     "Retry",
     "RunningJob",
     "Schedule",
+    "Solar",
     "Task",
     "Unique",
     "Worker",

@@ -1,96 +1,15 @@
-"""When something runs by itself: pure rules, asked by the scheduler."""
+"""What runs by itself: a message and when to send it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from croniter import CroniterBadCronError, CroniterBadDateError, croniter
+from datetime import UTC, datetime
+from typing import Any
 
 from headway.errors import ConfigurationError
 from headway.message import Message
 from headway.options import JOB_ID
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Timing(Protocol):
-    """A rule that names moments."""
-
-    def latest(self, now: datetime) -> datetime:
-        """Return the last moment of the rule that is not after `now`; both aware."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Cron:
-    """Five fields of cron, read in a zone."""
-
-    line: str
-    zone: str = "UTC"
-
-    def __post_init__(self) -> None:
-        """Refuse a line or a zone that means nothing.
-
-        Raises:
-            ConfigurationError: naming it.
-        """
-        try:
-            ZoneInfo(self.zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ConfigurationError(
-                f"Cron({self.line!r}, zone={self.zone!r}): no such zone; expected a "
-                "name as Europe/Oslo"
-            ) from error
-        try:
-            self.latest(datetime.now(UTC))
-        except (CroniterBadCronError, CroniterBadDateError, ValueError) as error:
-            raise ConfigurationError(
-                f"Cron({self.line!r}): {error}; expected five fields, as '0 3 * * *'"
-            ) from error
-
-    def latest(self, now: datetime) -> datetime:
-        """Return the last moment of the line that is not after `now`."""
-        local = now.astimezone(ZoneInfo(self.zone))
-        # croniter's "previous" is strict, and a moment counts as its own latest.
-        moment = croniter(self.line, local + timedelta(microseconds=1))
-        previous: datetime = moment.get_prev(datetime)
-        return previous.astimezone(UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Every:
-    """A fixed interval, counted from 1970 in UTC, so that a restart shifts nothing."""
-
-    days: float = 0
-    hours: float = 0
-    minutes: float = 0
-    seconds: float = 0
-
-    def __post_init__(self) -> None:
-        """Refuse an interval that no scheduler could keep.
-
-        Raises:
-            ConfigurationError: it is shorter than a second.
-        """
-        if self.interval < timedelta(seconds=1):
-            raise ConfigurationError(f"{self}: expected a second or more")
-
-    @property
-    def interval(self) -> timedelta:
-        """Return the time from one moment to the next."""
-        return timedelta(
-            days=self.days,
-            hours=self.hours,
-            minutes=self.minutes,
-            seconds=self.seconds,
-        )
-
-    def latest(self, now: datetime) -> datetime:
-        """Return the last whole interval that is not after `now`."""
-        return now - (now - _EPOCH) % self.interval
+from headway.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from headway.message import Message
 from headway.options import Options, Unique
 from headway.queue import Queue
 from headway.schedule import Schedule
+from headway.timing import latest
 
 log = logging.getLogger("headway.scheduler")
 
@@ -111,8 +112,9 @@ class Scheduler:
 
     def _send_tick(self, schedule: Schedule) -> int:
         now = self._app.clock.now()
-        tick = schedule.timing.latest(now)
-        if tick <= self._sent_until[schedule.name]:
+        sent_until = self._sent_until[schedule.name]
+        tick = latest(schedule.timing, until=now, since=sent_until)
+        if tick is None:
             return 0
         job_id = schedule.job_id(tick)
         once = Unique(key=job_id, ttl=TICK_KEPT, until="ttl")
