@@ -17,7 +17,7 @@ from headway.errors import JobNotFoundError, JobStateError
 from headway.job import JobInfo
 from headway.wire import job_hash, keys
 from headway.wire.outage import Asker, explained
-from headway.wire.promotion import promote
+from headway.wire.promotion import BATCH, Promotion
 from headway.wire.reading import Fields, text
 from headway.wire.scripts import Scripts
 from headway.wire.stored_job import StoredJob, newest
@@ -252,13 +252,13 @@ class RQJobs(Asker):
     # Acting on a queue
 
     @explained
-    def promote(self, queue: str, limit: int = 1000) -> int:
+    def promote(self, queue: str, limit: int = BATCH) -> int:
         """Move due jobs into their queue, in order of due time; return how many.
 
         Raises:
             StoreError: Redis does not answer.
         """
-        return promote(self.client, queue, self._clock.now(), limit)
+        return Promotion(self.client, [queue], batch=limit).round().moved
 
     @explained
     def pause(self, queue: str) -> None:

@@ -104,8 +104,13 @@ def unique(key: str) -> str:
 
 
 def scheduler_lock(queue_name: str) -> str:
-    """String: there while a scheduler of RQ has the queue."""
+    """String: the scheduler that has the queue, of RQ's or ours."""
     return f"{PREFIX}:scheduler-lock:{queue_name}"
+
+
+def rq_scheduler(name: str) -> str:
+    """Hash: what a scheduler of RQ's own says of itself."""
+    return f"{PREFIX}:scheduler:{name}"
 
 
 def workers_of(queue_name: str) -> str:

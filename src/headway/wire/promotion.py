@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError, WatchError
 from rq import Queue
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
-from headway.wire import job_hash, keys
+from headway.wire import keys, scheduler_lock
+from headway.wire.reading import text
 from headway.wire.scripts import Scripts
 
 if TYPE_CHECKING:
@@ -20,30 +22,86 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway.scheduler")
 
+#: How many jobs one round moves: that holds Redis up for some 5 ms.
+BATCH = 500
+_MICROSECONDS = 1_000_000
+
 _scripts = Scripts()
 
 
-def promote(client: Redis, queue: str, now: datetime, limit: int = 1000) -> int:
-    """Move due jobs into their queue, in order of due time; return how many.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one round did, and when the next is of use, by the store's clock."""
 
-    None are moved while a scheduler of RQ has the queue.
-    """
-    if client.exists(keys.scheduler_lock(queue)):
-        return 0  # RQ's own scheduler does it, and would send those jobs a second time
-    moved, *left = _scripts.promote(
-        client,
-        [
-            keys.scheduled(queue),
-            keys.queue(queue),
-            keys.QUEUES,
-            keys.wake(queue),
-            keys.QUARANTINE,
-        ],
-        [keys.JOB_PREFIX, limit, job_hash.time_text(now), keys.queue(queue)],
-    )
-    for job_id in left:
-        _promote_by_rq(client, job_id.decode(), queue)
-    return int(moved) + len(left)
+    #: How many jobs were moved.
+    moved: int
+    #: Seconds until another is due: 0 if one is by now, None where none is scheduled.
+    next_due: float | None
+
+
+class Promotion:
+    """Due jobs of some queues, moved round by round."""
+
+    def __init__(
+        self, client: Redis, queues: Sequence[str], *, batch: int = BATCH
+    ) -> None:
+        self._client = client
+        self._queues = list(queues)
+        self._batch = batch
+        #: What keeps a queue from being served, as it was said last.
+        self._said: dict[str, str] = {}
+        self._keys = [keys.QUEUES, keys.QUARANTINE]
+        for queue in queues:
+            self._keys += [
+                keys.scheduled(queue),
+                keys.queue(queue),
+                keys.wake(queue),
+                keys.scheduler_lock(queue),
+            ]
+
+    def round(self) -> Round:
+        """Move due jobs of all queues in one round trip, each queue's in their order.
+
+        None are moved of a queue that a scheduler of RQ's own has, until its lock ends.
+
+        Raises:
+            RedisError: Redis does not answer, or refuses it; no job is lost of that.
+        """
+        moved, micros, left, held, unfit = self._asked()
+        for number, job_id in left:
+            _promote_by_rq(self._client, text(job_id), self._queues[number])
+        obstacles = {self._queues[number]: _UNFIT for number in unfit}
+        for number, holder, rest in held:
+            queue, name = self._queues[number], text(holder)
+            if not scheduler_lock.free_of_dead(self._client, queue, name, rest):
+                obstacles[queue] = _HELD.format(name)
+        self._say(obstacles)
+        due = None if micros < 0 else micros / _MICROSECONDS
+        return Round(moved=moved + len(left), next_due=due)
+
+    def _asked(self) -> tuple[int, int, list[Any], list[Any], list[int]]:
+        arguments = (
+            keys.JOB_PREFIX,
+            self._batch,
+            scheduler_lock.OURS,
+            scheduler_lock.OURS_MS,
+        )
+        moved, micros, left, held, unfit = _scripts.promote(
+            self._client, self._keys, arguments
+        )
+        return moved, micros, left, held, unfit
+
+    def _say(self, obstacles: dict[str, str]) -> None:
+        for queue, why in obstacles.items():
+            if self._said.get(queue) != why:
+                log.warning("delayed jobs of queue %s are not sent: %s", queue, why)
+        for queue in self._said.keys() - obstacles.keys():
+            log.info("delayed jobs of queue %s are sent again", queue)
+        self._said = obstacles
+
+
+_HELD = "RQ's own scheduler {} has it; ours takes it when that has ended"
+_UNFIT = "one of its keys is of another type: rename or delete that key"
 
 
 def _promote_by_rq(client: Redis, job_id: str, queue: str) -> None:
@@ -65,5 +123,7 @@ def _promote_by_rq(client: Redis, job_id: str, queue: str) -> None:
         pipeline.multi()
         pipeline.zrem(scheduled, job_id)
         rq_queue = Queue(queue, client, serializer=JSONSerializer)
-        rq_queue._enqueue_rate_limited_job(job, pipeline)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as RQ's own scheduler does
+        rq_queue._enqueue_rate_limited_job(  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as RQ's own scheduler does
+            job, pipeline, at_front=job.should_enqueue_at_front()
+        )
         pipeline.execute()

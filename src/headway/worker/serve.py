@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from redis import ConnectionPool, Redis
 from headway.clock import SystemClock
 from headway.settings import Settings
 from headway.wire.leftovers import Leftovers
-from headway.wire.promotion import promote
+from headway.wire.promotion import Promotion
 from headway.wire.server import check_server
 from headway.wire.supervision import RedisSupervisorBroker
 from headway.worker import claims, devices
@@ -76,7 +76,7 @@ def serve(
         forget = pool.close_inherited
         finishers = Finishers(office, address, forget)
         crew = Crew(office, members, finishers, address, forget)
-        promote_all = _promoter(own, names) if with_scheduler else None
+        promote_all = Promotion(own, names).round if with_scheduler else None
         upkeep = Upkeep(office, crew, promote=promote_all)
         recovery = Recovery(office, finishers, Leftovers(own, names))
         supervisor = Supervisor(office, crew, upkeep, recovery, grace=settings.grace)
@@ -141,15 +141,6 @@ def _claimed(
     finally:
         for claim in found:
             claim.close()
-
-
-def _promoter(client: Redis, queues: Sequence[str]) -> Callable[[], None]:
-    def promote_all() -> None:
-        now = SystemClock().now()
-        for queue in queues:
-            promote(client, queue, now)
-
-    return promote_all
 
 
 class _OwnPool(ConnectionPool):

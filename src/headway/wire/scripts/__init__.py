@@ -57,7 +57,7 @@ class Scripts:
 
     @cached_property
     def promote(self) -> Script:
-        """Move due jobs into their queue."""
+        """Move due jobs into their queues."""
         return Script("promote")
 
     @cached_property
@@ -82,5 +82,5 @@ class Scripts:
 
     @cached_property
     def unlock(self) -> Script:
-        """Give a unique key back."""
+        """Free what somebody holds, if they still do."""
         return Script("unlock")

@@ -1,7 +1,8 @@
--- Give a unique key back, if this job still holds it.
+-- Free what a string says that somebody holds, if they still do: a unique key that a
+-- job has, a queue that a scheduler has.
 --
--- KEYS[1]  string that holds the unique key
--- ARGV[1]  id of the job
+-- KEYS[1]  string that names the holder
+-- ARGV[1]  who that is to be
 
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   return redis.call('DEL', KEYS[1])
