@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict
 
 from headway.errors import ConfigurationError, UnknownQueueError
 from headway.retry import Retry
+from headway.spelling import respelled
 
 #: What RQ accepts as a job id; the other engines accept it, too.
 JOB_ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -90,7 +91,9 @@ def check_options(owner: str, options: Options, queues: Collection[str]) -> Opti
             raise ConfigurationError(f"{owner}: no option {name!r}; there are {known}")
         expected, fits = _EXPECTED[name]
         if not fits(value):
-            raise ConfigurationError(f"{owner}({name}={value!r}): expected {expected}")
+            raise ConfigurationError(
+                f"{owner}({name}={value!r}): expected {expected}{_way_out(name, value)}"
+            )
     if "delay" in options and "at" in options:
         raise ConfigurationError(f"{owner}: give `delay` or `at`, not both")
     check_queue(owner, options.get("queue"), queues)
@@ -109,8 +112,24 @@ def check_queue(owner: str, name: str | None, queues: Collection[str]) -> None:
         )
 
 
+def _way_out(name: str, value: object) -> str:
+    """Return the line to write instead, where the value lets it be told."""
+    if name == "at" and isinstance(value, timedelta):
+        return f"; for so much later say delay={_call(value)}"
+    if name == "delay" and isinstance(value, datetime):
+        return "; for a time of the clock say at=..."
+    for kind in _KINDS.get(name, ()):
+        if line := respelled(value, as_=kind):
+            return f"; write {line}"
+    return ""
+
+
+def _call(value: timedelta) -> str:
+    return repr(value).removeprefix("datetime.")
+
+
 def _is_aware(value: object) -> bool:
-    return isinstance(value, datetime) and value.tzinfo is not None
+    return isinstance(value, datetime) and value.utcoffset() is not None
 
 
 def _is_span(value: object) -> bool:
@@ -123,6 +142,16 @@ def _is_text(value: object) -> bool:
 
 _AWARE = "an aware datetime, as datetime(2030, 1, 31, 9, 0, tzinfo=ZoneInfo('UTC'))"
 _SPAN = "a positive timedelta, as timedelta(minutes=5)"
+
+#: Options that are times, and as which they are read where they are none.
+_KINDS: dict[str, tuple[type[timedelta | datetime], ...]] = {
+    "delay": (timedelta,),
+    "at": (datetime,),
+    "timeout": (timedelta,),
+    "expires": (datetime, timedelta),
+    "result_ttl": (timedelta,),
+    "failure_ttl": (timedelta,),
+}
 
 _EXPECTED_OF_UNIQUE: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "key": ("a text, or None", lambda v: v is None or _is_text(v)),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from headway.backend import Backend
@@ -106,8 +106,81 @@ class Queue:
             ArgumentError: the arguments do not fit, or cannot travel.
             EnqueueError: the store did not confirm the job.
         """
-        task = self._owner().task_of(function)
-        return task.using(queue=self.name).enqueue(*args, **kwargs)
+        return self._task_of(function).enqueue(*args, **kwargs)
+
+    @overload
+    def enqueue_in(
+        self,
+        delay: timedelta,
+        function: Callable[P, Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Job[R]: ...
+
+    @overload
+    def enqueue_in(
+        self,
+        delay: timedelta,
+        function: Callable[P, R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Job[R]: ...
+
+    def enqueue_in(
+        self,
+        delay: timedelta,
+        function: Callable[P, Any],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Job[Any]:
+        """Send a call that is to be made that much later; else as `enqueue`.
+
+        Raises:
+            ConfigurationError: the delay is no timedelta, or negative; or as `enqueue`.
+            ArgumentError: the arguments do not fit, or cannot travel.
+            EnqueueError: the store did not confirm the job.
+        """
+        return self._task_of(function).enqueue_in(delay, *args, **kwargs)
+
+    @overload
+    def enqueue_at(
+        self,
+        when: datetime,
+        function: Callable[P, Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Job[R]: ...
+
+    @overload
+    def enqueue_at(
+        self,
+        when: datetime,
+        function: Callable[P, R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Job[R]: ...
+
+    def enqueue_at(
+        self,
+        when: datetime,
+        function: Callable[P, Any],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Job[Any]:
+        """Send a call that is to be made at a time of the clock; else as `enqueue`.
+
+        Raises:
+            ConfigurationError: the time does not say its zone; or as `enqueue`.
+            ArgumentError: the arguments do not fit, or cannot travel.
+            EnqueueError: the store did not confirm the job.
+        """
+        return self._task_of(function).enqueue_at(when, *args, **kwargs)
 
     def pause(self) -> None:
         """Let no worker of ours begin one of its jobs; what runs goes on.
@@ -136,6 +209,9 @@ class Queue:
             StoreError: the store does not answer.
         """
         return self._owner().backend(self.engine).is_paused(self.name)
+
+    def _task_of(self, function: Callable[P, R]) -> DefinedTask[P, R]:
+        return self._owner().task_of(function).using(queue=self.name)
 
     def _owner(self) -> Owner:
         if self._source is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
 
 from headway.codec import Signature
@@ -98,12 +99,42 @@ class DefinedTask(Generic[P, R]):
         message = self.message(*args, **kwargs)
         return await asyncio.to_thread(self._host.send_one, message)
 
+    def enqueue_in(
+        self, delay: timedelta, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[R]:
+        """Send the call, to be made that much later.
+
+        Raises:
+            ConfigurationError: the delay is no timedelta, or negative.
+            ArgumentError: the arguments do not fit, or cannot travel.
+            EnqueueError: the store did not confirm the job.
+            DuplicateJobError: a unique job is there, and the task asks to hear.
+        """
+        task = self._with("enqueue_in", {"delay": delay})
+        return task.enqueue(*args, **kwargs)
+
+    def enqueue_at(
+        self, when: datetime, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[R]:
+        """Send the call, to be made at that time; one that is past is now.
+
+        Raises:
+            ConfigurationError: the time is none, or does not say its zone.
+            ArgumentError: the arguments do not fit, or cannot travel.
+            EnqueueError: the store did not confirm the job.
+            DuplicateJobError: a unique job is there, and the task asks to hear.
+        """
+        return self._with("enqueue_at", {"at": when}).enqueue(*args, **kwargs)
+
     def using(self, **options: Unpack[Options]) -> Self:
         """Return the same task with other options, for one call or many.
 
         Raises:
             ConfigurationError: an option is unknown or its value cannot be used.
         """
+        return self._with("using", options)
+
+    def _with(self, said_in: str, options: Options) -> Self:
         merged: Options = {**self._kept(options), **options}
         if callable(options.get("on_orphan")):
             raise ConfigurationError(
@@ -114,7 +145,7 @@ class DefinedTask(Generic[P, R]):
         return type(self)(
             self.function,
             name=self.name,
-            options=self._host.check_options(f"{self.name}.using", merged),
+            options=self._host.check_options(f"{self.name}.{said_in}", merged),
             host=self._host,
             defined=self.defined,
         )

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from headway import JobStatus, Unique
-from headway.errors import DuplicateJobError, JobFailedError, JobNotFoundError
+from headway.errors import (
+    ArgumentError,
+    ConfigurationError,
+    DuplicateJobError,
+    JobFailedError,
+    JobNotFoundError,
+)
 
 ENGINES = ("memory", "rq")
-HOUR = timedelta(hours=1)
+HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 
 
 def test_many_messages_are_many_jobs_in_their_order(engine, log):
@@ -56,6 +62,47 @@ def test_a_delayed_job_may_go_in_front_when_it_is_due(engine, log):
     engine.pass_time(HOUR + timedelta(seconds=1))
     engine.work()
     assert log() == ["urgent", "first"]
+
+
+def test_a_call_may_be_sent_for_later(engine, log):
+    default = engine.app.queue("default")
+    when = engine.app.clock.now() + HOUR
+    sent = [
+        default.enqueue_at(when + HOUR, engine.tasks.order, "fourth"),
+        engine.tasks.order.enqueue_at(when + 2 * SECOND, "third"),
+        engine.tasks.order.enqueue_in(HOUR + SECOND, text="second"),
+        default.enqueue_in(HOUR, engine.tasks.order, "first"),
+    ]
+    assert [job.status for job in sent] == ["scheduled"] * 4
+    assert sent[1].info().due == when + 2 * SECOND
+    engine.work()
+    assert log() == []
+    engine.pass_time(HOUR + timedelta(minutes=1))
+    engine.work()
+    assert log() == ["first", "second", "third"]
+
+
+def test_a_call_for_a_time_that_is_past_is_made_now(engine, log):
+    engine.tasks.order.enqueue_at(engine.app.clock.now() - HOUR, "late")
+    engine.app.queue("default").enqueue_in(timedelta(0), engine.tasks.order, "now")
+    engine.work()
+    assert log() == ["late", "now"]
+
+
+def test_a_call_for_later_goes_to_the_queue_that_sends_it(engine):
+    low = engine.app.queue("low")
+    assert low.enqueue_in(HOUR, engine.tasks.add, 1).info().queue == "low"
+    job = engine.tasks.add.using(queue="low", delay=HOUR).enqueue_in(2 * HOUR, 1)
+    assert job.info().queue == "low"
+    assert job.info().due > engine.app.clock.now() + HOUR
+
+
+def test_a_call_for_later_without_a_zone_is_refused_and_not_sent(engine):
+    naive = datetime(2030, 1, 1)  # noqa: DTZ001
+    with pytest.raises(ConfigurationError, match="tzinfo=ZoneInfo"):
+        engine.app.queue("default").enqueue_at(naive, engine.tasks.add, 1)
+    with pytest.raises(ArgumentError):
+        engine.tasks.add.enqueue_in(HOUR)
 
 
 def test_an_id_of_ones_own_makes_one_job_however_often_it_is_sent(engine, log):

@@ -53,6 +53,21 @@ high.enqueue(add, "1")  # E
 high.enqueue(plain, "2026-01-01")  # E
 high.enqueue(plain)  # E
 high.enqueue("t.add", 1)  # E
+add.enqueue_in(timedelta(1), "1")  # E
+add.enqueue_in(timedelta(1))  # E
+add.enqueue_in(300, 1)  # E
+add.enqueue_in(1)  # E
+add.enqueue_in(datetime.now(), 1)  # E
+add.enqueue_at("2026-01-01", 1)  # E
+add.enqueue_at(timedelta(1), 1)  # E
+add.enqueue_at(datetime.now(), 1, another=2)  # E
+fetch.enqueue_at(datetime.now(), 1)  # E
+high.enqueue_in(timedelta(1), add, "1")  # E
+high.enqueue_in(300, add, 1)  # E
+high.enqueue_in(add, timedelta(1), 1)  # E
+high.enqueue_at(datetime.now(), plain, "2026-01-01")  # E
+high.enqueue_at(datetime.now(), plain)  # E
+high.enqueue_at(timedelta(1), add, 1)  # E
 app.enqueue_many([add])  # E
 app.enqueue_many([add.enqueue(1)])  # E
 

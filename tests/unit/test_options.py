@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -64,6 +65,82 @@ def test_a_wrong_value_is_refused_when_the_call_is_made(app, name, value):
     task = app.task(work)
     with pytest.raises(ConfigurationError, match="expected"):
         task.using(**{name: value})
+
+
+OSLO = (
+    'write datetime(2026, 1, 1, 0, 0, tzinfo=ZoneInfo("Europe/Oslo")) for the time in '
+    "a place, or datetime(2026, 1, 1, 0, 0, tzinfo=UTC)"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("at", NAIVE, OSLO),
+        ("expires", NAIVE, OSLO),
+        ("at", "2026-01-01", OSLO),
+        ("at", "2026-01-01T00:00:00Z", "write datetime.fromisoformat("),
+        ("at", timedelta(hours=2), "say delay=timedelta(seconds=7200)"),
+        ("delay", 300, "write timedelta(seconds=300)"),
+        ("delay", 0.5, "write timedelta(seconds=0.5)"),
+        ("delay", datetime(2030, 1, 1, tzinfo=UTC), "say at="),
+        ("timeout", 30, "write timedelta(seconds=30)"),
+        ("expires", 10, "write timedelta(seconds=10)"),
+        ("result_ttl", 500, "write timedelta(seconds=500)"),
+    ],
+)
+def test_a_wrong_time_is_refused_with_the_line_to_write(app, name, value, line):
+    with pytest.raises(ConfigurationError) as caught:
+        app.task(work).using(**{name: value})
+    assert line in str(caught.value)
+    if line.startswith("write datetime(") or "delta(" in line:
+        written = re.split(
+            r"(?:write|say delay=|or) ?(?=datetime|timedelta)", str(caught.value)
+        )
+        right = eval(
+            written[-1], {"datetime": datetime, "timedelta": timedelta, "UTC": UTC}
+        )
+        app.task(work).using(**{"delay" if "say" in line else name: right})
+
+
+def test_a_time_that_nobody_can_read_is_refused_with_an_example(app):
+    for value in ("tomorrow", 5, None, True):
+        with pytest.raises(ConfigurationError, match=r"as datetime\(2030") as caught:
+            app.task(work).using(at=value)
+        assert "write" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="as timedelta") as caught:
+        app.task(work).using(delay=-5)
+    assert "write" not in str(caught.value)
+
+
+class NoZone(tzinfo):
+    """A zone that does not say how far it is from UTC."""
+
+    def utcoffset(self, _moment):
+        return None
+
+
+def test_a_zone_that_says_nothing_makes_no_time_aware(app):
+    when = datetime(2026, 1, 1, tzinfo=NoZone())
+    with pytest.raises(ConfigurationError, match="tzinfo=UTC"):
+        app.task(work).using(at=when)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda task: task.enqueue_in(300), r"enqueue_in\(delay=300\): .* write timed"),
+        (
+            lambda task: task.enqueue_in("5m"),
+            r"enqueue_in\(delay='5m'\): expected a ti",
+        ),
+        (lambda task: task.enqueue_at(NAIVE), r"enqueue_at\(at=.*tzinfo=UTC\)$"),
+        (lambda task: task.enqueue_at(timedelta(1)), r"say delay=timedelta\(days=1\)"),
+    ],
+)
+def test_a_call_for_later_refuses_what_is_no_time(app, call, words):
+    with pytest.raises(ConfigurationError, match=words):
+        call(app.task(work))
 
 
 def test_an_unknown_option_is_refused_with_those_there_are(app):
