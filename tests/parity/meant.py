@@ -118,9 +118,18 @@ MEANT = (
     ),
     # RQ's scheduler
     Meant(
-        path=r"rq:scheduler(-lock:\w+|:<execution>).*",
+        path=r"rq:scheduler:<execution>.*",
         ours=NOTHING,
-        why="due jobs are moved by one atomic call: there is no lock to hold",
+        why="due jobs are moved by one atomic call, by anybody: it is nobody's office",
+    ),
+    Meant(
+        path=r"rq:scheduler-lock:\w+",
+        ours=r"'?b?'?headway:scheduler'?",
+        why="RQ's own is to leave the queue alone; all of ours share the lock",
+    ),
+    Meant(
+        path=r"rq:scheduler-lock:\w+ ttl",
+        why="it is renewed while the queue is served, and then ends sooner",
     ),
 )
 

@@ -148,6 +148,12 @@ def order(text: str) -> None:
 
 
 @task
+def order_in_vain(text: str) -> None:
+    _write(text)
+    raise ValueError(text)
+
+
+@task
 def not_json() -> Any:
     return object()
 
