@@ -18,6 +18,7 @@ SCENARIOS = (
     "live",
     "enqueue",
     "latency",
+    "schedule",
     "io",
     "mixed",
     "cpu",

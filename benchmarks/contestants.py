@@ -55,7 +55,8 @@ class Contestant:
         """Return what sends jobs as its users would."""
         python = str(self.programs / "python")
         module = ("-m", "benchmarks.peer", self.peer)
-        return [python, *module, way, task, str(first), str(count)]
+        jobs = (task, str(first), str(count))
+        return [python, *module, way, *jobs, self.setup.name]
 
     def environment(self, redis: str, marks: Marks, *, results: bool) -> dict[str, str]:
         """Return the environment of its processes, and of nothing else."""

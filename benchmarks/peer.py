@@ -1,9 +1,11 @@
 """Run in a peer's own environment: describe it, or send jobs as its producer would.
 
 Usage: python -m benchmarks.peer PEER describe
-       python -m benchmarks.peer PEER WAY TASK FIRST COUNT
-WAY is loop, bulk, live, 50 (that many a second) or 100-mixed (one in a hundred is
-`long`, and a job counts as sent when it was due). The last line is JSON.
+       python -m benchmarks.peer PEER WAY TASK FIRST COUNT SETUP
+WAY is loop, bulk, live, 50 (that many a second), 100-mixed (one in a hundred is
+`long`, and a job counts as sent when it was due), or later-3600 (many, of which the
+first is due in so many seconds, and then one each millisecond, for the scheduler of
+that set-up). The last line is JSON.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from types import ModuleType
 
@@ -69,6 +72,17 @@ async def produce(peer: ModuleType, way: str, task: str, jobs: range) -> float:
     return seconds / timed
 
 
+def schedule(
+    peer: ModuleType, setup: str, task: str, jobs: range, first: float
+) -> float:
+    """Send jobs for later, one due each millisecond; return the seconds for each."""
+    begin = time.perf_counter()
+    due = datetime.now(UTC) + timedelta(seconds=first)
+    times = (due + n * timedelta(milliseconds=1) for n in range(len(jobs)))
+    peer.later(setup, task, list(zip(jobs, times, strict=True)))
+    return (time.perf_counter() - begin) / len(jobs)
+
+
 async def _send(peer: ModuleType, way: str, task: str, due: Iterable[int]) -> None:
     if way == "bulk":
         sent = peer.bulk(task, list(due))
@@ -103,9 +117,13 @@ def main() -> None:
     if way == "describe":
         print(json.dumps(describe(peer)))
         return
-    task, first, count = rest[0], int(rest[1]), int(rest[2])
+    task, first, count, setup = rest[0], int(rest[1]), int(rest[2]), rest[3]
     jobs = range(first, first + count)
-    print(json.dumps({"seconds_each": asyncio.run(produce(peer, way, task, jobs))}))
+    if way.startswith("later-"):
+        seconds = schedule(peer, setup, task, jobs, float(way.partition("-")[2]))
+    else:
+        seconds = asyncio.run(produce(peer, way, task, jobs))
+    print(json.dumps({"seconds_each": seconds}))
 
 
 if __name__ == "__main__":

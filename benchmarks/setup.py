@@ -15,7 +15,7 @@ class Setup:
     command: tuple[str, ...]
     #: What its author would want to know, for the table.
     settings: str
-    #: drain live latency threads asyncio mixed cpu memory scale
+    #: drain live latency schedule threads asyncio mixed cpu memory scale
     uses: tuple[str, ...]
     #: How often the command is started.
     copies: int = 1
@@ -25,4 +25,7 @@ class Setup:
     forks: bool = False
     #: The part of the jobs that a slow one gets; its times are scaled to all jobs.
     share: float = 1.0
+    #: Of a scheduler: where it keeps its jobs, and the key that is there when it is up.
+    scheduled: str = ""
+    signs_in: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from benchmarks.bodies import ASYNC, CORES, PLAIN, REDIS
 from benchmarks.setup import Setup
@@ -60,6 +61,15 @@ SETUPS = (
         "asyncio",
         processes=CORES,
     ),
+    Setup(
+        name="headway scheduler",
+        command=("headway", "scheduler"),
+        settings="headway scheduler; defaults",
+        uses=("schedule",),
+        environment=_QUIET,
+        scheduled="rq:scheduled:default",
+        signs_in="rq:scheduler-lock:default",
+    ),
     *(
         _setup(
             f"headway {children}",
@@ -82,6 +92,13 @@ def bulk(name: str, numbers: Sequence[int]) -> None:
     for begin in range(0, len(numbers), CHUNK):
         chunk = numbers[begin : begin + CHUNK]
         app.enqueue_many([task.message(number) for number in chunk])
+
+
+def later(_setup: str, name: str, jobs: Sequence[tuple[int, datetime]]) -> None:
+    task = _task(name)
+    for begin in range(0, len(jobs), CHUNK):
+        chunk = jobs[begin : begin + CHUNK]
+        app.enqueue_many([task.using(at=due).message(n) for n, due in chunk])
 
 
 def _task(name: str) -> DefinedTask[[int], int | None]:

