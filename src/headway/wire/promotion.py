@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway.scheduler")
 
-#: How many jobs one round moves: that holds Redis up for some 5 ms.
-BATCH = 500
+#: How many jobs one round moves at most: that holds Redis up for some 2 ms.
+BATCH = 250
 _MICROSECONDS = 1_000_000
 
 _scripts = Scripts()

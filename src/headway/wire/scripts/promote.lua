@@ -63,12 +63,22 @@ local function due_after(scheduled)
   return first[2] and first[2] - now
 end
 
+-- Writes that a job waits in its queue now, whose time to live begins anew.
+local function renew(job_key, ttl)
+  call('HSET', job_key, 'status', 'queued', 'enqueued_at', enqueued_at)
+  ttl = tonumber(ttl or nil)
+  if ttl and ttl > 0 then
+    try('EXPIRE', job_key, ttl)
+  end
+end
+
 -- Returns how many of a queue were moved, and the ids that only RQ can enqueue.
 local function promote(scheduled, list, wake, most)
   local due = call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, most)
   local gone, back, front, left = {}, {}, {}, {}
   for _, id in ipairs(due) do
-    local about = try('HMGET', ARGV[1] .. id, 'status', 'enqueue_at_front',
+    local job_key = ARGV[1] .. id
+    local about = try('HMGET', job_key, 'status', 'enqueue_at_front',
       'rate_limit_key', 'ttl')
     if about.err then
       call('ZREM', scheduled, id)
@@ -79,29 +89,25 @@ local function promote(scheduled, list, wake, most)
         break
       end
     else
+      if #gone == 0 then
+        call('ZREM', scheduled, id) -- a full Redis takes that, and then all the rest
+      end
       gone[#gone + 1] = id
       if about[1] then
+        renew(job_key, about[4]) -- at once, while the processor has it at hand
         local to = about[2] == '1' and front or back
-        to[#to + 1] = { id, tonumber(about[4] or nil) }
+        to[#to + 1] = id
       end
     end
   end
-  if #gone > 0 then
-    call('ZREM', scheduled, unpack(gone)) -- first, since a full Redis takes it, too
+  if #gone > 1 then
+    call('ZREM', scheduled, unpack(gone))
   end
-  for verb, jobs in pairs({ RPUSH = back, LPUSH = front }) do
-    local ids = {}
-    for place, job in ipairs(jobs) do
-      local id, ttl = job[1], job[2]
-      call('HSET', ARGV[1] .. id, 'status', 'queued', 'enqueued_at', enqueued_at)
-      if ttl and ttl > 0 then
-        try('EXPIRE', ARGV[1] .. id, ttl)
-      end
-      ids[place] = id
-    end
-    if #ids > 0 then
-      call(verb, list, unpack(ids))
-    end
+  if #back > 0 then
+    call('RPUSH', list, unpack(back))
+  end
+  if #front > 0 then
+    call('LPUSH', list, unpack(front))
   end
   local moved = #back + #front
   if moved > 0 then
