@@ -30,7 +30,7 @@ _HOUR = 3600
 _PATIENCE = 60.0
 _TICK = 0.01
 _QUEUE = "rq:queue:default"
-_STOCK = "rq scheduler"
+_WHO, _STOCK = ("headway", "rq"), "rq scheduler"
 _BRING_FORWARD = """
 local jobs = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for at = 1, #jobs, 2 do
@@ -41,7 +41,7 @@ end
 
 def run(options: Options) -> Report:
     """Let schedulers move what is due by turns, then look at how punctual ours is."""
-    found, problems = contestants(options.peers)
+    found, problems = contestants(peer for peer in options.peers if peer in _WHO)
     who = of_use(found, "schedule")
     jobs, whole = options.jobs or JOBS, {_STOCK}
 

@@ -271,6 +271,35 @@ def test_jobs_of_a_rate_limit_go_by_rqs_code_and_hold_up_no_other_queue(
     assert _waiting(store) == [limited[0].id]  # the others wait for its slot
 
 
+def test_a_job_of_a_rate_limit_that_rq_cannot_read_is_put_aside(
+    app, basic, queue, store, promotion
+):
+    limit, call = RateLimit("k", 1), "sample_tasks.basic.add"
+    jobs = [queue.enqueue_in(HOUR, call, n, rate_limit=limit) for n in range(2)]
+    _make_due(store, [job.id for job in jobs])
+    store.hset(keys.job(jobs[0].id), "created_at", "some day")
+    promotion.round()
+    assert store.lrange(keys.QUARANTINE, 0, -1) == [jobs[0].id.encode()]
+    assert _waiting(store) == [jobs[1].id]
+    assert promotion.round().next_due is None
+
+
+def test_ten_promoters_move_each_job_of_a_rate_limit_once(queue, redis_url, store):
+    limit, call = RateLimit("k", 100), "sample_tasks.basic.add"
+    jobs = [queue.enqueue_in(HOUR, call, n, rate_limit=limit) for n in range(60)]
+    _make_due(store, [job.id for job in jobs])
+
+    def promote(_: int) -> None:
+        with Redis.from_url(redis_url) as client:
+            promotion = Promotion(client, QUEUES)
+            while promotion.round().next_due is not None:
+                pass
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(promote, range(10)))
+    assert sorted(_waiting(store)) == sorted(job.id for job in jobs)
+
+
 # RQ's lock
 
 
