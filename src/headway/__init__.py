@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headway.middleware import Middleware
     from headway.options import Options, Unique
     from headway.queue import Queue
+    from headway.repeat import Repeat
     from headway.resource import Resource, injected
     from headway.retry import Backoff, Retry, exponential, fixed
     from headway.schedule import Schedule
@@ -40,6 +41,7 @@ _HOMES = {
     "Options": "options",
     "Progress": "job",
     "Queue": "queue",
+    "Repeat": "repeat",
     "Resource": "resource",
     "Retry": "retry",
     "RunningJob": "delivery",
@@ -71,6 +73,7 @@ __all__ = [
     "Options",
     "Progress",
     "Queue",
+    "Repeat",
     "Resource",
     "Retry",
     "RunningJob",

@@ -74,9 +74,11 @@ class JobInfo:
     description: str = ""
     #: The attempt that runs or ran last, counted from 1; 0 before the first.
     attempt: int = 0
+    #: How many runs are to come after this one; None for a job that does not repeat.
+    repeats_left: int | None = None
     created_at: datetime | None = None
     enqueued_at: datetime | None = None
-    #: When a scheduled job, or the next attempt of a failed one, is due.
+    #: When a scheduled job is due, or the next attempt or repeat of one.
     due: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None

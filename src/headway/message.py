@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from headway.codec import Arguments, Signature
 from headway.options import Options, Unique
+from headway.repeat import LONGEST_EVERY, Repeat
 from headway.retry import Retry
 
 #: What RFC 9562 makes of the 17th digit of an id.
@@ -57,6 +58,9 @@ class Terms:
     due: datetime | None = None
     timeout: timedelta
     expires_at: datetime | None = None
+    #: Of a job that repeats: how late each of its runs may begin.
+    expires: timedelta | None = None
+    repeat: Repeat | None = None
     #: Only a rule that was given for this one call; the task's own stays in code.
     retry: Retry | None = None
     #: False: this call has no rule, whatever the task's own says.
@@ -102,17 +106,22 @@ def settle(
     options = message.options
     due = options.get("at") or (now + options["delay"] if "delay" in options else None)
     due = due if due and due > now else None
+    repeat, expires = options.get("repeat"), options.get("expires")
     return Terms(
         task=message.task,
         queue=queue,
         due=due,
         timeout=options.get("timeout", timeout),
-        expires_at=_expires_at(options.get("expires"), due or now),
+        expires_at=_expires_at(expires, due or now),
+        expires=expires if repeat and isinstance(expires, timedelta) else None,
+        repeat=repeat,
         result_ttl=options.get("result_ttl"),
         failure_ttl=options.get("failure_ttl"),
         retry=message.retry_of_call,
         retries=not message.retry_refused,
-        unique=_unique(options.get("unique"), message, wait=(due or now) - now),
+        unique=_unique(
+            options.get("unique"), message, wait=(due or now) - now, repeat=repeat
+        ),
         at_front=options.get("at_front", False),
         on_orphan=_on_orphan(options.get("on_orphan", "requeue")),
     )
@@ -202,15 +211,30 @@ def _expires_at(
 
 
 def _unique(
-    unique: bool | str | Unique | None, message: Message[Any], *, wait: timedelta
+    unique: bool | str | Unique | None,
+    message: Message[Any],
+    *,
+    wait: timedelta,
+    repeat: Repeat | None,
 ) -> Unique | None:
     if not unique:
         return None
     rule = unique if isinstance(unique, Unique) else Unique()
     key = unique if isinstance(unique, str) else rule.key
-    # A key that is held until the end must not run out before the job is due.
-    ttl = rule.ttl + wait if rule.until == "end" else rule.ttl
+    # A key that is held until the end must not run out before the job is due, nor
+    # before it is due for the last time.
+    ttl = rule.ttl
+    if rule.until == "end":
+        ttl = _for_all_runs(rule.ttl, repeat) + wait
     return replace(rule, key=key or _key_of(message), ttl=ttl)
+
+
+def _for_all_runs(ttl: timedelta, repeat: Repeat | None) -> timedelta:
+    if repeat is None:
+        return ttl
+    each = (ttl + repeat.every).total_seconds()
+    longest = (ttl + LONGEST_EVERY).total_seconds()
+    return timedelta(seconds=min(ttl.total_seconds() + each * repeat.times, longest))
 
 
 def _key_of(message: Message[Any]) -> str:

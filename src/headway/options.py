@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 from headway.errors import ConfigurationError, UnknownQueueError
+from headway.repeat import Repeat
 from headway.retry import Retry
 from headway.spelling import respelled
 
@@ -56,6 +57,8 @@ class Options(TypedDict, total=False):
     at: datetime
     #: When it fails: None is never again.
     retry: Retry | None
+    #: How often it runs again once a run has ended: None is never.
+    repeat: Repeat | None
     #: How long one attempt may run.
     timeout: timedelta
     #: Do not begin it after that long, or after that time (aware).
@@ -96,6 +99,12 @@ def check_options(owner: str, options: Options, queues: Collection[str]) -> Opti
             )
     if "delay" in options and "at" in options:
         raise ConfigurationError(f"{owner}: give `delay` or `at`, not both")
+    expires = options.get("expires")
+    if options.get("repeat") and isinstance(expires, datetime):
+        raise ConfigurationError(
+            f"{owner}(expires={expires!r}): one time cannot hold for all "
+            "runs of a `repeat`; give a timedelta, which counts from when each is due"
+        )
     check_queue(owner, options.get("queue"), queues)
     return options
 
@@ -173,6 +182,10 @@ _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "retry": (
         "Retry(attempts=3), or None",
         lambda v: v is None or isinstance(v, Retry),
+    ),
+    "repeat": (
+        "Repeat(times=3, every=timedelta(minutes=5)) of headway, or None",
+        lambda v: v is None or isinstance(v, Repeat),
     ),
     "timeout": (_SPAN, _is_span),
     "expires": (f"{_SPAN}, or {_AWARE}", lambda v: _is_span(v) or _is_aware(v)),

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from rq import Queue
+from rq import Queue, Repeat
 from rq.job import Dependency, Job
 
 from headway.dashboard import Fact, Options, Panel, Visitor, create_app
@@ -152,6 +152,16 @@ def test_a_job_that_waits_for_its_next_attempt_has_not_begun_it(client, queue, r
     assert "<dt>Attempt</dt><dd>1</dd>" in client.get("/jobs/j").text
     redis.hset("rq:job:j", "status", "started")
     assert "<dt>Attempt</dt><dd>2</dd>" in client.get("/jobs/j").text
+
+
+def test_a_job_that_repeats_says_how_often_and_when_it_comes(client, queue, work):
+    hourly = Repeat(times=3, interval=3600)
+    queue.enqueue("dashboard_tasks.echo", 1, job_id="j", repeat=hourly)
+    assert "Repeats 3 to come after this run" in words(client.get("/jobs/j"))
+    work()
+    page = words(client.get("/jobs/j"))
+    assert "Repeats 2 to come after the next run" in page
+    assert "Due in 5" in page
 
 
 def test_delete_forgets_a_job_and_its_result(client, queue, redis, work):

@@ -116,6 +116,11 @@ MEANT = (
         ours=NOTHING,
         why="a job that was deleted as it ran stays deleted; RQ writes it anew",
     ),
+    Meant(
+        path=r"rq:finished:\w+\[.*repeat.*\]",
+        ours=NOTHING,
+        why="a job that is to run again has not finished",
+    ),
     # RQ's scheduler
     Meant(
         path=r"rq:scheduler:<execution>.*",

@@ -18,6 +18,7 @@ from headway import (
     Message,
     Progress,
     Queue,
+    Repeat,
     Resource,
     Retry,
     RunningJob,
@@ -109,6 +110,9 @@ other: AsyncTask[..., bytes] = fetch
 add.using(retry=None, unique=True, expires=timedelta(1), job_id="a", at_front=True)
 add.using(unique=Unique(key="k", until="ttl"), description="d")
 add.using(retry=Retry(on=(TimeoutError, "a.B"), backoff=fixed(timedelta(1))))
+add.using(repeat=Repeat(3, timedelta(minutes=5), until_failure=True)).enqueue(1)
+add.using(repeat=None)
+assert_type(add.enqueue(1).info().repeats_left, int | None)
 nightly = Schedule("nightly", Cron("0 3 * * *", zone="Europe/Oslo"), add.message(1))
 often = Schedule("often", Every(minutes=5), add.message(1))
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from headway import App, Cron, Every, Job, Queue, Retry, Schedule, Unique, exponential
+from headway import (
+    App,
+    Cron,
+    Every,
+    Job,
+    Queue,
+    Repeat,
+    Retry,
+    Schedule,
+    Unique,
+    exponential,
+)
 
 app = App(queues=[Queue("high"), Queue("gpu")], tasks="t")
 high, gpu = app.queues
@@ -86,6 +97,7 @@ add.using(queue=gpu)  # E
 add.using(delay=5)  # E
 add.using(at="2026-01-01")  # E
 add.using(retry=3)  # E
+add.using(repeat=3)  # E
 add.using(timeout=30)  # E
 add.using(unique=7)  # E
 add.using(result_ttl=500)  # E
@@ -98,6 +110,9 @@ app.task(retries=3)  # E
 Retry(attempts="3")  # E
 Retry(5)  # E
 Retry(backoff=2)  # E
+Repeat(3, 60)  # E
+Repeat(3, timedelta(1), True)  # E
+Repeat(3)  # E
 Retry(on=TimeoutError)  # E
 exponential(first=1)  # E
 Unique(ttl=60)  # E

@@ -9,6 +9,7 @@ import zlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import rq
 from rq.job import Job as RQJob
 from rq.registry import (
     CanceledJobRegistry,
@@ -21,7 +22,7 @@ from rq.registry import (
 )
 from rq.serializers import JSONSerializer
 
-from headway import Retry, Unique, observe
+from headway import Repeat, Retry, Unique, observe
 from headway.wire import keys
 
 HOUR = timedelta(hours=1)
@@ -117,6 +118,50 @@ def test_meta_is_there_only_where_rq_has_no_place(basic, store):
     assert meta["headway"]["retry"] == retry.to_wire()
     assert store.get("headway:unique:k") == full.id.encode()
     assert 0 < store.pttl("headway:unique:k") <= 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("every", "interval"),
+    [(timedelta(seconds=90), 90), (timedelta(milliseconds=1200), 2)],
+)
+def test_a_job_that_repeats_is_written_as_rq_writes_it(
+    basic, queue, store, every, interval
+):
+    """RQ's times are whole seconds; what it has no place for is beside them."""
+    rule = Repeat(3, every, until_failure=True)
+    ours = basic.add.using(repeat=rule).enqueue(1)
+    theirs = queue.enqueue(
+        "sample_tasks.basic.add",
+        args=(1,),
+        job_timeout=180,
+        repeat=rq.Repeat(times=3, interval=interval),
+    )
+    mine = _hash(store, ours.id)
+    wire = {"every": every.total_seconds(), "until_failure": True}
+    assert json.loads(mine.pop(b"meta")) == {"headway": {"repeat": wire}}
+    _compare(mine, _hash(store, theirs.id))
+    job = RQJob.fetch(ours.id, store, JSONSerializer)
+    assert (job.repeats_left, job.repeat_intervals) == (3, [interval])
+    assert ours.info().repeats_left == 3
+
+
+def test_a_scheduled_job_that_repeats_comes_in_front_each_time(basic, store):
+    rule = Repeat(3, HOUR)
+    job = basic.add.using(repeat=rule, at_front=True, expires=HOUR).enqueue(1)
+    fields = _hash(store, job.id)
+    assert fields[b"enqueue_at_front"] == b"1"
+    extras = json.loads(fields[b"meta"])["headway"]
+    assert extras["repeat"]["expires"] == 3600
+    assert "expires_at" in extras
+
+
+def test_a_unique_key_is_kept_for_all_runs(basic, store):
+    for times, hours in ((3, 7), (10**9, 24 * 3653 + 1)):
+        key = f"k{times}"
+        rule = Repeat(times, HOUR)
+        basic.add.using(repeat=rule, unique=key).enqueue(1)
+        left = store.pttl(f"headway:unique:{key}")
+        assert 0 <= hours * 3_600_000 - left < 60_000
 
 
 def test_rqs_own_job_reads_ours(basic, queue, store):

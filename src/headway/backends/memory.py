@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from traceback import format_exception
 from typing import assert_never
 
@@ -32,6 +32,8 @@ class _Record:
     envelope: Envelope
     info: JobInfo
     failures: int = 0
+    #: The log is of the last run: the next begins a new one.
+    log_is_old: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -183,7 +185,29 @@ class MemoryBackend:
             case _:
                 assert_never(outcome)
         self.set(record, ended_at=now)
-        self._give_unique_key_back(record)
+        if _goes_on(record):
+            self._schedule_next_run(record, now)
+        else:
+            self._give_unique_key_back(record)
+
+    def _schedule_next_run(self, record: _Record, now: datetime) -> None:
+        """Schedule the next run of a job that repeats, as if it were the first."""
+        terms, left = record.envelope.terms, record.info.repeats_left or 0
+        due = now + (terms.repeat.every if terms.repeat else timedelta(0))
+        if terms.expires:
+            terms = replace(terms, expires_at=due + terms.expires)
+            record.envelope = record.envelope._replace(terms=terms)
+        record.failures, record.log_is_old = 0, True
+        self.set(
+            record,
+            status=JobStatus.SCHEDULED,
+            due=due,
+            attempt=0,
+            repeats_left=left - 1,
+            progress=None,
+            checkpoint=None,
+            result=None,
+        )
 
     def _remember(self, record: _Record, error: BaseException) -> None:
         self.set(
@@ -327,6 +351,14 @@ class MemoryBackend:
         self._store = _Store()
 
 
+def _goes_on(record: _Record) -> bool:
+    """Tell whether a job that has ended is to run again."""
+    rule, failed = record.envelope.terms.repeat, record.info.status is JobStatus.FAILED
+    return bool(
+        rule and record.info.repeats_left and not (failed and rule.until_failure)
+    )
+
+
 def _first_info(envelope: Envelope, status: JobStatus, now: datetime) -> JobInfo:
     return JobInfo(
         id=envelope.id,
@@ -339,6 +371,7 @@ def _first_info(envelope: Envelope, status: JobStatus, now: datetime) -> JobInfo
         created_at=now,
         enqueued_at=None if envelope.terms.due else now,
         due=envelope.terms.due,
+        repeats_left=envelope.terms.repeat.times if envelope.terms.repeat else None,
         timeout=envelope.terms.timeout,
     )
 
@@ -356,7 +389,9 @@ class _Notes:
 
     def save_log(self, line: str) -> None:
         """Save a line of its log."""
-        lines = (*self._record.info.log, line)[-LOG_LINES:]
+        before = () if self._record.log_is_old else self._record.info.log
+        self._record.log_is_old = False
+        lines = (*before, line)[-LOG_LINES:]
         self._engine.set(self._record, log=lines)
 
     def save_checkpoint(self, checkpoint: object) -> None:
@@ -365,4 +400,5 @@ class _Notes:
 
     def incarnation(self) -> str:
         """Return what tells the job from others that have had its id."""
-        return f"{self._record.info.created_at}"
+        info = self._record.info
+        return f"{info.created_at}:{info.repeats_left or ''}"

@@ -28,7 +28,7 @@ from headway.errors import Interrupted, TaskTimeoutError
 from headway.job import LOG_LINES, Progress
 from headway.outcome import Failed, Retried, Succeeded
 from headway.task import DefinedTask
-from headway.wire import job_hash
+from headway.wire import job_hash, repeating
 from headway.wire.unique import give_back
 
 #: Attempts whose reasons are kept on the job.
@@ -130,6 +130,7 @@ class _JobRun:
         self._job = job
         self._task = task
         self._extras = job_hash.extras_of(job.meta)
+        self._repeated = repeating.repeated(self._extras) if job.repeats_left else None
         self._run = run_of_ours.get()
 
     def run(self, attempt: Attempt) -> object:
@@ -139,14 +140,18 @@ class _JobRun:
             return word.retry
         match outcome:
             case Succeeded(result=result):
-                self._give_unique_key_back()
+                if self._repeated:
+                    self._prepare_next_run(self._repeated)
+                else:
+                    self._give_unique_key_back()
                 return result
             case Retried(error=error, delay=delay):
                 self._remember(error)
                 return rq_retry(self._job, delay)
             case Failed(error=error):
                 self._remember(error)
-                self._give_unique_key_back()
+                if not self._goes_on_after_failure:
+                    self._give_unique_key_back()
                 raise error
             case _:
                 assert_never(outcome)
@@ -172,6 +177,21 @@ class _JobRun:
             inspect=look_for_retry,
         )
 
+    def _prepare_next_run(self, rule: repeating.Repeated) -> None:
+        """Have a stock worker write what ours writes itself, with the end of the run.
+
+        A stock worker goes on after whole seconds, and never after a failure.
+        """
+        if self._run is None:
+            due = datetime.now(UTC) + timedelta(seconds=math.ceil(rule.every))
+            rule.begin_anew(self._extras, due)
+            self._job.meta["headway"] = self._extras
+
+    @property
+    def _goes_on_after_failure(self) -> bool:
+        rule = self._repeated if self._run is not None else None
+        return rule is not None and not rule.until_failure
+
     def save_progress(self, progress: Progress) -> None:
         """Save how far it has come."""
         self._extras["progress"] = asdict(progress)
@@ -179,6 +199,8 @@ class _JobRun:
 
     def save_log(self, line: str) -> None:
         """Save a line of its log."""
+        if self._extras.pop("log_is_old", None):
+            self._extras["log"] = []
         lines = [*self._extras.get("log", []), line]
         self._extras["log"] = lines[-LOG_LINES:]
         self._save()

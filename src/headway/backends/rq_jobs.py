@@ -125,11 +125,8 @@ class RQJobs(Asker):
         if answer == "done":
             self._let_go(job_id)
             return True
-        if answer == "started":
-            # It may end in the same moment, which RQ reports as an invalid request.
-            with contextlib.suppress(InvalidJobOperation, NoSuchJobError):
-                send_stop_job_command(self.client, job_id, JSONSerializer)
-                return True
+        if answer == "started" and self._stopped(job_id):
+            return True
         if answer in rq_limits.KEPT_BY_RQ:
             return rq_limits.cancel(self.client, job_id)
         if answer in WAITING:
@@ -138,6 +135,37 @@ class RQJobs(Asker):
                 "it, or died as it did; cancel it again, or delete it"
             )
         return False
+
+    def _stopped(self, job_id: str) -> bool:
+        """Have its worker stop a job; tell whether it ran, or would have gone on."""
+        asked = self._asked_to_stop(job_id)
+        return self._goes_on_no_more(job_id) or asked
+
+    def _asked_to_stop(self, job_id: str) -> bool:
+        # It may end in the same moment, which RQ reports as an invalid request.
+        with contextlib.suppress(InvalidJobOperation, NoSuchJobError):
+            send_stop_job_command(self.client, job_id, JSONSerializer)
+            return True
+        return False
+
+    def _goes_on_no_more(self, job_id: str) -> bool:
+        """Cancel the next run of a job that has ended before it could be stopped."""
+        left = self._repeats_left(job_id)
+        until = self._clock.monotonic() + LONGEST_TAKING
+        while left and self._clock.monotonic() < until:
+            answer = self._canceled(job_id)
+            if answer == "done":
+                self._let_go(job_id)
+            if answer != "started":
+                return answer == "done"
+            if (now_left := self._repeats_left(job_id)) != left:  # it is the next run
+                left = now_left
+                self._asked_to_stop(job_id)
+            self._clock.sleep(BETWEEN_LOOKS)
+        return False
+
+    def _repeats_left(self, job_id: str) -> str:
+        return text(self.client.hget(keys.job(job_id), "repeats_left"))
 
     def _canceled(self, job_id: str) -> str:
         """Run the verb; where a worker is about to begin the job, wait until it has."""

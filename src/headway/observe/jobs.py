@@ -45,6 +45,7 @@ _PAGE_FIELDS = (
     "timeout",
     "result_ttl",
     "retries_left",
+    "repeats_left",
     "number_of_retries",
     "dependency_ids",
     "headway_superseded",
@@ -114,6 +115,8 @@ class JobPage:
     #: How many runs were for nothing, since others had the job by then.
     superseded: int = 0
     retries_left: int | None = None
+    #: How many runs are to come after this one, where it repeats.
+    repeats_left: int | None = None
     timeout: timedelta | None = None
     #: When Redis forgets the job; None where it keeps it.
     expires_in: int | None = None
@@ -190,6 +193,7 @@ def _page(redis: Redis, found: StoredJob, expires_in: int | None) -> JobPage:
         crashes=found.crashes,
         superseded=found.fields.integer("headway_superseded") or 0,
         retries_left=found.fields.integer("retries_left"),
+        repeats_left=found.fields.integer("repeats_left"),
         timeout=found.timeout,
         expires_in=expires_in,
         due=moment(_score(redis, found)),

@@ -8,7 +8,7 @@ is the hash that is watched. The lease itself changes with every other job of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from redis.client import Pipeline
@@ -65,10 +65,14 @@ class FencedPipeline(SteadfastPipeline):
 
     owner: FencedRedis
     _commits = False
+    _last: Callable[[], None] | None = None
 
-    def commit(self) -> None:
-        """Make this the transaction that ends the job: it drops the lease, too."""
-        self._commits = True
+    def commit(self, last: Callable[[], None] | None = None) -> None:
+        """Make this the transaction that ends the job: it drops the lease, too.
+
+        `last` adds what is to come behind all that RQ's own code writes.
+        """
+        self._commits, self._last = True, last
         self.hdel(self.owner.lease_key, self.owner.lease.job_id)
         self.set(self._mark, 1, ex=KNOWN)
 
@@ -88,6 +92,8 @@ class FencedPipeline(SteadfastPipeline):
         """
         if not self._commits:
             return super().execute(raise_on_error)
+        if self._last is not None:
+            self._last()
         watched_by_rq = bool(self.watching)
         commands = list(self.command_stack)
         while True:

@@ -19,6 +19,8 @@ from headway.errors import ArgumentError
 from headway.job import JobStatus
 from headway.message import Terms
 from headway.retry import Retry, RetryWire
+from headway.wire import repeating
+from headway.wire.repeating import RepeatWire
 
 #: RQ compresses every payload, and reads what is not. Below this many bytes it saves
 #: nothing, and costs more than all the rest of writing a job.
@@ -49,6 +51,8 @@ class Extras(TypedDict, total=False):
     expires_at: str
     #: A rule for this one call; None for no rule at all.
     retry: RetryWire | None
+    #: How a job that repeats goes on.
+    repeat: RepeatWire
     #: The unique key to give back when the job ends.
     unique: str
     #: What `Signer.sign` has made of its call.
@@ -56,6 +60,8 @@ class Extras(TypedDict, total=False):
     progress: dict[str, Any]
     #: What the job said last, line by line.
     log: list[str]
+    #: That is of the last run of a job that repeats: the next begins a new one.
+    log_is_old: bool
     #: Where an attempt has come to, in the task's own words.
     checkpoint: Any
     #: One line for each attempt that failed.
@@ -88,7 +94,7 @@ def standing(terms: Terms) -> dict[str, str | int]:
 def optional(terms: Terms) -> dict[str, str | int]:
     """Return those of these fields that few jobs have."""
     fields: dict[str, str | int] = {}
-    if terms.due and terms.at_front:
+    if terms.at_front and (terms.due or terms.repeat):
         fields["enqueue_at_front"] = 1
     if terms.result_ttl is not None:
         fields["result_ttl"] = whole_seconds(terms.result_ttl)
@@ -96,7 +102,7 @@ def optional(terms: Terms) -> dict[str, str | int]:
         fields["failure_ttl"] = whole_seconds(terms.failure_ttl)
     if terms.on_orphan:
         fields["headway_on_orphan"] = terms.on_orphan
-    return fields
+    return {**fields, **repeating.fields(terms)} if terms.repeat else fields
 
 
 def meta(terms: Terms, unique_key: str | None) -> str:
@@ -107,6 +113,8 @@ def meta(terms: Terms, unique_key: str | None) -> str:
         extras["expires_at"] = terms.expires_at.isoformat()
     if terms.retry or not terms.retries:
         extras["retry"] = terms.retry.to_wire() if terms.retry else None
+    if rule := repeating.wire(terms):
+        extras["repeat"] = rule
     if unique_key and terms.unique and terms.unique.until == "end":
         extras["unique"] = unique_key
     if terms.signature:

@@ -102,7 +102,7 @@ class StoredJob:
     @property
     def result(self) -> Reading:
         """Return what the task returned, where it did."""
-        if self.outcome.text("type") == SUCCESSFUL:
+        if self._went_well:
             written = self.outcome.raw("return_value")
             if reading := read_base64_json(written, self.most):
                 return reading
@@ -137,6 +137,7 @@ class StoredJob:
             kwargs=dict(called.kwargs),
             description=fields.text("description"),
             attempt=self.attempt,
+            repeats_left=fields.integer("repeats_left"),
             created_at=fields.moment("created_at"),
             enqueued_at=fields.moment("enqueued_at"),
             due=moment(due),
@@ -147,12 +148,17 @@ class StoredJob:
             log=_lines(extras.get("log")),
             checkpoint=extras.get("checkpoint"),
             worker=fields.text("worker_name") or None,
-            error=None if finished else self._reason(extras),
+            error=None if finished or self._went_well else self._reason(extras),
             errors=errors_in(extras),
             crashes=self.crashes,
             superseded=fields.integer("headway_superseded") or 0,
             result=self.result.value if finished else None,
         )
+
+    @property
+    def _went_well(self) -> bool:
+        """Tell whether the last attempt did, as of a job that repeats."""
+        return self.outcome.text("type") == SUCCESSFUL
 
     def _reason(self, extras: Extras) -> str | None:
         return self.error or "\n".join(errors_in(extras)[-1:]) or None

@@ -127,8 +127,9 @@ def _fate(lease: Lease, fields: dict[bytes, bytes], app: App) -> object:
 
 
 def _crashed(fields: dict[bytes, bytes]) -> JobCrashedError:
-    story = text(fields.get(b"headway_story")).splitlines()
     times = text(fields.get(b"headway_crashes"))
+    # Of a job that repeats, earlier runs may have ended workers as well.
+    story = text(fields.get(b"headway_story")).splitlines()[-int(times) :]
     # Its last line is what lists and messages show of it.
     last = f"the worker that ran it ended {times} times, the last time: {story[-1]}"
     if times == "1":

@@ -188,6 +188,8 @@ class RQCode:
             pass  # RQ's own code may have kept it: the client tells
         except Exception as error:  # noqa: BLE001 - its end, whatever RQ's code met
             client.refused = client.refused or error
+        if client.is_over and job.told_of_repeats:
+            log.info("job %s: %s", job.id, job.told_of_repeats)
         if client.lost is not None:
             log.warning("%s", client.lost)
             self._count_superseded(lease)

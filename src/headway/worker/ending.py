@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from headway.lease import Holder, Lease
 from headway.wire import job_hash
 from headway.wire.fence import FencedPipeline, FencedRedis
 from headway.worker.dependents import PatientQueue
+from headway.worker.next_run import plan_next_run
 from headway.worker.trusted_job import TrustedJob
 
 if TYPE_CHECKING:
@@ -65,7 +67,19 @@ class RQWorker(rq.Worker):
         if isinstance(job, TrustedJob) and job.meta_changed:
             pipeline.hset(job.key, "meta", job.serializer.dumps(job.meta))
         if isinstance(pipeline, FencedPipeline):
-            pipeline.commit()
+            pipeline.commit(partial(_plan, job, pipeline))
+
+    def handle_job_success(
+        self,
+        job: RQJob,
+        queue: Queue,
+        started_job_registry: StartedJobRegistry,
+        execution: Execution,
+    ) -> None:
+        """Write a success, and remember that it is one."""
+        if isinstance(job, TrustedJob):
+            job.has_succeeded = True
+        super().handle_job_success(job, queue, started_job_registry, execution)
 
     def handle_job_failure(
         self,
@@ -92,6 +106,11 @@ class RQWorker(rq.Worker):
         if isinstance(exc_info[1], LeaseLostError | Stopped | Interrupted):
             raise exc_info[1]
         super()._finalize_failure(job, queue, execution, exc_info)
+
+
+def _plan(job: RQJob, pipeline: Pipeline) -> None:
+    if isinstance(job, TrustedJob):
+        plan_next_run(job, pipeline)
 
 
 class End:

@@ -37,6 +37,13 @@ class TrustedJob(RQJob):
     interruptible: ClassVar[Any] = nullcontext
     #: Its commit has to write `meta` as well, which RQ's own leaves alone.
     meta_changed = False
+    #: The run has ended well: it is not the next attempt that is scheduled, if any is.
+    has_succeeded = False
+    #: How its next run stands, in words: that of a job that repeats, and has failed.
+    told_of_repeats = ""
+    #: As they were when the run began: RQ's code counts down more than once where what
+    #: it writes is refused.
+    repeats_before: int | None = None
 
     @classmethod
     def of(cls, job_id: str, client: Redis, fields: dict[bytes, bytes]) -> TrustedJob:
@@ -58,6 +65,7 @@ class TrustedJob(RQJob):
             raise UnreadableJobError(
                 f"job {job_id}: a field of its hash is not what RQ writes: {error}"
             ) from error
+        job.repeats_before = job.repeats_left
         if not pickled:  # RQ keeps, as bytes, what it cannot read: it is for nobody
             job.meta = job_hash.json_object(fields.get(b"meta"))
         return job

@@ -171,3 +171,14 @@ class Holder:
 def _write(line: str) -> None:
     with Path(os.environ["SAMPLE_LOG"]).open("a") as file:
         file.write(f"{line}\n")
+
+
+@task
+def tells() -> None:
+    """Say something in each of the ways, and write down what was said before."""
+    job = current_job()
+    assert job is not None
+    _write(str(job.last_checkpoint))
+    job.progress(1, 2)
+    job.checkpoint({"place": 1})
+    job.log("said 1")

@@ -559,3 +559,18 @@ def talk_without_end(lines: int) -> int:
         print("x" * 1000)
         job.log(f"line {number}")
     return lines
+
+
+# What is repeated
+
+
+@task
+def repeated(word: str) -> str:
+    """Write down which of its runs this is, at its begin and at its end."""
+    job = this_job()
+    left = app.job(job.id).info().repeats_left
+    mark(f"begin {word} {left}")
+    if is_open(f"slow-{word}"):
+        time.sleep(0.05)
+    mark(f"end {word} {left}")
+    return word
