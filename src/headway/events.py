@@ -57,7 +57,7 @@ class JobRetried(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFailed(Event):
-    """The task raised for the last time."""
+    """The task raised for the last time, or for that of this run where it repeats."""
 
     attempt: int
     elapsed: timedelta

@@ -191,6 +191,16 @@ def test_a_retry_that_waits_keeps_the_time_of_the_retry(app, tasks, burst, book)
     assert info.due - info.ended_at < timedelta(minutes=2)
 
 
+def test_a_job_whose_results_are_not_kept_is_kept_until_its_last_run(
+    app, tasks, worker, marks, store
+):
+    call = tasks.short.using(repeat=Repeat(2, SOON), result_ttl=timedelta(0))
+    job = call.enqueue("x")
+    worker(*SCHEDULING)
+    until(lambda: not store.exists(f"rq:job:{job.id}"), "forgotten")
+    assert marks.count("run x") == 3
+
+
 def test_rqs_own_jobs_keep_rqs_meaning(app, stock, burst, book, marks):
     fails = stock.enqueue("worker_tasks.run_and_fail", "x", repeat=RQRepeat(times=2))
     waits = stock.enqueue("worker_tasks.short", "y", repeat=RQRepeat(2, 60))
