@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from headway.errors import ConfigurationError
+from headway.spelling import respelled
 
 #: What goes on for longer, or more often, is a schedule.
 LONGEST_EVERY, MOST_TIMES = timedelta(days=3653), 1_000_000_000
@@ -37,23 +38,14 @@ class Repeat:
                 f"Repeat(times={self.times!r}): expected a whole number of 1 or more, "
                 f"the first run not counted; {_A_SCHEDULE}"
             )
-        if not isinstance(self.every, timedelta):
-            raise ConfigurationError(
-                f"Repeat(every={self.every!r}): expected a timedelta, as "
-                f"every=timedelta(seconds={_seconds(self.every)})"
-            )
-        if not timedelta(0) < self.every <= LONGEST_EVERY:
+        is_time = isinstance(self.every, timedelta)
+        if not is_time or not timedelta(0) < self.every <= LONGEST_EVERY:
+            example = respelled(self.every, as_=timedelta) or "timedelta(minutes=5)"
             raise ConfigurationError(
                 f"Repeat(every={self.every!r}): expected a positive timedelta of at "
-                f"most {LONGEST_EVERY.days} days, as every=timedelta(minutes=5)"
+                f"most {LONGEST_EVERY.days} days, as every={example}"
             )
         if not isinstance(self.until_failure, bool):
             raise ConfigurationError(
                 f"Repeat(until_failure={self.until_failure!r}): expected True or False"
             )
-
-
-def _seconds(value: object) -> object:
-    """Return what was meant by a number, or an example."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number else 60

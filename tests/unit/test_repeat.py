@@ -24,7 +24,7 @@ def test_a_number_of_times_that_is_none_is_refused(times):
     [
         (60, r"every=timedelta\(seconds=60\)"),
         (0.5, r"every=timedelta\(seconds=0\.5\)"),
-        ("60", r"every=timedelta\(seconds=60\)"),
+        ("60", r"every=timedelta\(minutes=5\)"),
         (timedelta(0), "a positive timedelta"),
         (-MINUTE, "a positive timedelta"),
         (timedelta.max, "at most 3653 days"),
