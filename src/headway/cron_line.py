@@ -102,34 +102,47 @@ def check_line(owner: str, line: str) -> None:
 
 def _check_field(owner: str, field: _Field, text: str) -> None:
     for item in text.split(","):
-        if not _is_known(field, item):
-            raise ConfigurationError(
-                f"{owner}: {field.name} {item!r}: expected {field.low}-{field.high}"
-                f"{' or a name as ' + field.names[1] if field.names else ''}, "
-                f"*, a range 1-5, a step */2 or 1-5/2{field.special_words}"
-            )
+        fault = _fault(field, item)
+        if fault is not None:
+            raise ConfigurationError(f"{owner}: {field.name} {item!r}: {fault}")
 
 
-def _is_known(field: _Field, item: str) -> bool:
+def _fault(field: _Field, item: str) -> str | None:
+    """Return what is wrong with a part of a field, and what to write instead."""
     if field.special is not None and field.special.fullmatch(item):
-        return True
+        return None
     span, slash, step = item.partition("/")
-    if slash and not (step.isascii() and step.isdecimal() and int(step) > 0):
-        return False
     first, dash, last = span.partition("-")
-    if not dash:
-        return first == "*" or field.number(first) is not None
-    begin, end = field.number(first), field.number(last)
-    # croniter takes 5-5 for the whole field, where a person means 5.
-    return begin is not None and end is not None and begin != end
+    begin = field.low if first == "*" and not dash else field.number(first)
+    end = field.number(last) if dash else begin
+    is_step = step.isascii() and step.isdecimal() and int(step) > 0
+    if begin is None or end is None or (slash and not is_step):
+        return (
+            f"expected {field.low}-{field.high}"
+            f"{' or a name as ' + field.names[1] if field.names else ''}, "
+            f"*, a list 1,2, a range 1-5, a step */2 or 1-5/2{field.special_words}"
+        )
+    # croniter takes 5-5 for the whole field, and counts steps anew in 22-2/3.
+    if dash and (begin == end or (begin, end) == (field.high, field.low) == (7, 0)):
+        return f"it begins where it ends; write {first}"
+    if slash and begin > end:
+        return "a step goes to the end of a range only; write a list, as 22,0,2"
+    return None
 
 
 def _check_days(owner: str, day: str, weekday: str) -> None:
     """Refuse a pair of days that croniter would join in another way than others."""
-    if day != "*" and weekday != "*" and re.search(r"#|l\d", weekday):
+    if "*" in {day, weekday}:
+        return
+    pair = f"{owner}: day of the month {day!r} beside day of the week {weekday!r}"
+    if "#" in weekday or re.search(r"l\d", weekday):
         raise ConfigurationError(
-            f"{owner}: day of the month {day!r} beside day of the week {weekday!r}: "
-            "with # or L one of the two must be *; make two schedules"
+            f"{pair}: with # or L one of the two must be *; make two schedules"
+        )
+    if "*" in day + weekday:
+        raise ConfigurationError(
+            f"{pair}: crons differ on whether that is both or either; write "
+            "1-31/2 instead of */2 for either"
         )
 
 
@@ -152,7 +165,7 @@ def names(line: str, local: datetime) -> bool:
 def is_every_hour(line: str) -> bool:
     """Return whether the line leaves out no hour of a day, as * and 0-23 do."""
     hours: list[int | str] = _parsed(line).expanded[1]
-    return hours == ["*"]
+    return "*" in hours
 
 
 @lru_cache(maxsize=1024)

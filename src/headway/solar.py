@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from headway.errors import ConfigurationError, MissingExtraError
+from headway.span import in_words
 
 #: How far the sun stands above the horizon, and whether it rises. At sunrise its upper
 #: edge is seen, by the air's refraction, while its middle is 50' below.
@@ -74,7 +75,7 @@ class Solar:
         if not self.offset:
             return words
         side = "after" if self.offset > timedelta(0) else "before"
-        return f"{abs(self.offset)} {side} {words}"
+        return f"{in_words(abs(self.offset))} {side} {words}"
 
     def to_wire(self) -> dict[str, str | float]:
         """Return the timing as JSON."""
@@ -91,10 +92,13 @@ class Solar:
         passed = moment.astimezone(UTC) - self.offset
         # The event of a day is twelve hours from its noon, which is in UTC's day.
         first = passed.date() - _DAY
-        for days in range(_LONGEST_WAIT):
-            found = self._on(first + days * _DAY)
-            if found is not None and found > passed:
-                return found + self.offset
+        try:
+            for days in range(_LONGEST_WAIT):
+                found = self._on(first + days * _DAY)
+                if found is not None and found > passed:
+                    return found + self.offset
+        except OverflowError:
+            return None  # the calendar ends
         return None
 
     def _on(self, day: date) -> datetime | None:

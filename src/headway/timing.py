@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -13,8 +14,12 @@ from headway.cron import Cron
 from headway.errors import ConfigurationError
 from headway.local_time import SECOND, check_aware, gap_at
 from headway.solar import Solar
+from headway.span import in_words
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = ("days", "hours", "minutes", "seconds")
+#: "every day", while it is "every 1 day 12 hours".
+_ONES = ("1 day", "1 hour", "1 minute", "1 second")
 
 
 class Timing(Protocol):
@@ -59,6 +64,12 @@ class Every:
             ConfigurationError: it is shorter than a second, or `anchor` or `jitter` is
                 none that could have been meant.
         """
+        for unit in _UNITS:
+            count: object = getattr(self, unit)
+            if not (isinstance(count, int | float) and math.isfinite(count)):
+                raise ConfigurationError(
+                    f"Every({unit}={count!r}): expected a number, as {unit}=5"
+                )
         if self.interval < SECOND:
             raise ConfigurationError(f"{self}: expected a second or more")
         if self.anchor is not None:
@@ -87,18 +98,18 @@ class Every:
     @property
     def in_words(self) -> str:
         """Return the interval, as "every 5 minutes"."""
-        words = f"every {_in_words(self.interval)}"
+        span = in_words(self.interval)
+        words = f"every {span[2:] if span in _ONES else span}"
         if self.anchor is not None:
             words += f" from {self.anchor.isoformat(sep=' ')}"
         if self.jitter:
-            words += f", up to {_in_words(self.jitter)} later"
+            words += f", up to {in_words(self.jitter)} later"
         return words
 
     def to_wire(self) -> dict[str, str | float]:
         """Return the timing as JSON, without what is as by default."""
-        units = ("days", "hours", "minutes", "seconds")
         wire: dict[str, str | float] = {"kind": "every"}
-        wire |= {unit: getattr(self, unit) for unit in units if getattr(self, unit)}
+        wire |= {unit: getattr(self, unit) for unit in _UNITS if getattr(self, unit)}
         if self.anchor is not None:
             wire["anchor"] = self.anchor.isoformat()
         if self.jitter:
@@ -239,18 +250,3 @@ def _every_from_wire(fields: Mapping[str, Any]) -> Every:
         jitter=timedelta(seconds=fields.get("jitter", 0)),
         seed=fields.get("seed", ""),
     )
-
-
-def _in_words(span: timedelta) -> str:
-    minutes, seconds = divmod(span, timedelta(minutes=1))
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    counts = {"day": days, "hour": hours, "minute": minutes}
-    parts = [
-        f"{count} {unit}{'s' if count > 1 else ''}"
-        for unit, count in counts.items()
-        if count
-    ]
-    if seconds:
-        parts.append(f"{seconds / SECOND:g} second{'s' if seconds != SECOND else ''}")
-    return " ".join(parts)
