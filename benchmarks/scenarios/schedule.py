@@ -64,12 +64,14 @@ def run(options: Options) -> Report:
     report = Report(name="schedule", problems=problems)
     report.problems += rounds.problems + punctual.problems
     report.rows = rounds.rows({"seconds": "seconds"})
+    own = rounds.ours("seconds")
     for row in report.rows:
-        first = rounds.figures[str(row["contestant"])][0]
+        name = str(row["contestant"])
+        row["times slower than ours"] = rounds.ratio("seconds", name, own) or "-"
+        first = rounds.figures[name][0]
         row[f"all {jobs}"] = first["seconds"] if first["jobs"] == jobs else "-"
     titles = {f"{of}_ms": f"{of} ms late" for of in ("p50", "p99", "max")}
     report.rows += punctual.rows(titles)
-    own = rounds.ours("seconds")
     if ratio := rounds.ratio("seconds", _STOCK, own):
         report.line["ratio_to_stock"] = ratio
     return report
