@@ -29,12 +29,22 @@ from headway.clock import Clock, SystemClock
 from headway.errors import ConfigurationError, DuplicateJobError, HeadwayError
 from headway.events import Event, Events, JobEnqueued, Subscriber
 from headway.job import Job
-from headway.message import Message, Sealed, Terms, ids_for, new_id, seal, settle
+from headway.message import (
+    Envelope,
+    Message,
+    Sealed,
+    Terms,
+    ids_for,
+    new_id,
+    seal,
+    settle,
+)
 from headway.middleware import AnyMiddleware, Middleware
 from headway.options import Options, check_options, check_queue
 from headway.queue import Queue
 from headway.registry import Registry
 from headway.resource import Resource, Resources
+from headway.schedules import Schedules
 from headway.settings import Settings
 from headway.signing import Signer
 from headway.task import AsyncTask, DefinedTask, Delivered, Task
@@ -300,6 +310,31 @@ class App:
         return define if function is None else define(function)
 
     # Asking and sending
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """Return what is sent by itself, to look at and to change."""
+        return Schedules(self)
+
+    def engine_of(self, message: Message[Any]) -> str:
+        """Return the engine that serves the queue of a message."""
+        return self._queue_of(message).engine or self.engine
+
+    def resolve(self, name: str) -> DefinedTask[Any, Any]:
+        """Return a task by its name.
+
+        Raises:
+            UnknownTaskError: there is none, or its module does not import.
+        """
+        return self.registry.resolve(name)
+
+    def seal(self, message: Message[Any]) -> Envelope:
+        """Return a message with every question settled, as it would be sent now.
+
+        Raises:
+            ConfigurationError: no worker could import its task.
+        """
+        return seal(message, self._settled(message), new_id())
 
     def queue(self, name: str) -> Queue:
         """Return a queue by its name.

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from headway.job import JobInfo, JobStore
 from headway.message import Envelope
+from headway.timetable import Timetable
 
 
 class Capability(StrEnum):
@@ -29,6 +30,11 @@ class Backend(JobStore, Protocol):
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Return what this engine can do."""
+        ...
+
+    @property
+    def timetable(self) -> Timetable:
+        """Return what its store does for schedules."""
         ...
 
     def enqueue(self, envelopes: Sequence[Envelope]) -> dict[int, str]:

@@ -12,6 +12,7 @@ HeadwayError
 ├── DuplicateJobError         a unique job of that key is already there
 ├── JobNotFoundError          no such job, or its time to live is over
 ├── JobStateError             the job is not in a state that allows it
+├── ScheduleNotFoundError     no schedule of that name
 ├── ResultTimeoutError        the job has not ended in the time given
 ├── JobFailedError            the job ended by raising; carries its traceback
 ├── TaskNotAllowedError       the worker refuses to import or run this name
@@ -75,6 +76,10 @@ class DuplicateJobError(HeadwayError):
 
 class JobNotFoundError(HeadwayError):
     """Raised when a job does not exist, or its time to live is over."""
+
+
+class ScheduleNotFoundError(HeadwayError):
+    """Raised when no schedule has that name."""
 
 
 class JobStateError(HeadwayError):

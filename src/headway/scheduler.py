@@ -1,8 +1,10 @@
 """Sends what is due; any number may run, and each due job is sent once.
 
-Both halves are decided in Redis, in one Lua call each: a delayed job is moved by
-whoever comes first, and the job of a schedule's tick is made only if no other
-scheduler made it. So there is no leader, no lock, and nothing to fail over.
+What is sent is decided in the store, in one step each: a delayed job is moved by
+whoever comes first, and the job of a schedule's tick is made by whoever finds its
+cursor where he believed it to be. So there is nothing to fail over, and a scheduler
+that was frozen finds its work done. One of them leads: it looks often, so that jobs
+are on time, and the others look now and then, so that nothing waits for long.
 """
 
 from __future__ import annotations
@@ -10,143 +12,315 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from threading import Event
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 from headway.app import App
-from headway.errors import ConfigurationError
-from headway.message import Message
-from headway.options import Options, Unique
-from headway.queue import Queue
+from headway.backend import Backend
+from headway.errors import (
+    CapabilityError,
+    ConfigurationError,
+    JobNotFoundError,
+    JobStateError,
+)
+from headway.events import JobEnqueued
 from headway.schedule import Schedule
-from headway.timing import latest
+from headway.schedules import by_name
+from headway.ticks import Step, step
+from headway.timetable import Answer, Due, Entry, Missed, Timetable
 
 log = logging.getLogger("headway.scheduler")
 
-#: Due jobs are looked for this often.
-INTERVAL = timedelta(seconds=0.5)
-#: How many due jobs one call moves: it holds Redis up for a few milliseconds.
-BATCH = 500
-#: A tick is remembered for that long, so that a late scheduler does not repeat it.
-TICK_KEPT = timedelta(days=2)
+#: How often the one who leads looks, and the others, at least.
+OFTEN, NOW_AND_THEN = timedelta(seconds=0.025), timedelta(seconds=1)
+#: For how long one leads without being heard of.
+LEASE = timedelta(seconds=2)
+#: How often it is looked how jobs have ended.
+OUTCOMES = timedelta(seconds=1)
+#: How many schedules are served in one round, and ticks of each.
+SCHEDULES, TICKS = 200, 100
+#: How many outcomes are written down at once.
+ENDED = 500
+
+T = TypeVar("T")
+
+
+class Round(Protocol):
+    """What was moved of delayed jobs."""
+
+    @property
+    def moved(self) -> int:
+        """Return how many."""
+        ...
+
+    @property
+    def next_due(self) -> float | None:
+        """Return the seconds until another is due; None where none is scheduled."""
+        ...
+
+
+class Promotion(Protocol):
+    """Moves delayed jobs that are due."""
+
+    def round(self) -> Round:
+        """Move some."""
+        ...
 
 
 @runtime_checkable
 class Promoter(Protocol):
     """A backend whose delayed jobs need someone to move them when they are due."""
 
-    def promote(self, queue: str, limit: int) -> int:
-        """Move due jobs into their queue; return how many."""
+    def promotion(self, queues: Sequence[str]) -> Promotion:
+        """Return what moves those of these queues."""
         ...
 
 
 class Scheduler:
     """One process's share in sending what is due."""
 
-    def __init__(self, app: App, schedules: Iterable[Schedule]) -> None:
-        """Take schedules of unlike names: ids of jobs are made from them.
+    def __init__(
+        self,
+        app: App,
+        schedules: Mapping[str, Sequence[Schedule]] | None = None,
+        *,
+        queues: Sequence[str] | None = None,
+    ) -> None:
+        """Serve an application; `schedules` are what its code declares, by module.
+
+        None leaves those in the store as they are. Delayed jobs are moved in `queues`
+        alone, where they are given.
 
         Raises:
-            ConfigurationError: two have the same name.
+            ConfigurationError: two of the schedules have the same name.
         """
+        by_name(schedules or {})
         self._app = app
-        self._schedules = list(schedules)
-        names = Counter(schedule.name for schedule in self._schedules)
-        for name in (name for name, times in names.items() if times > 1):
-            raise ConfigurationError(
-                f"two schedules are named {name!r}: rename one of them"
-            )
-        now = app.clock.now()
-        #: Until when each schedule's ticks are sent.
-        self._sent_until = {schedule.name: now for schedule in self._schedules}
-        self._failing: set[str] = set()
+        self._declared = schedules
+        wanted = [q for q in app.queues if queues is None or q.name in queues]
+        self._names = [queue.name for queue in wanted]
+        engines: dict[int, tuple[Backend, list[str]]] = {}
+        for queue in wanted:
+            backend = app.backend(queue.engine)
+            engines.setdefault(id(backend), (backend, []))[1].append(queue.name)
+        self._promotions = [
+            backend.promotion(names)
+            for backend, names in engines.values()
+            if isinstance(backend, Promoter)
+        ]
+        self._timetables = app.schedules.timetables()
+        self._who = secrets.token_hex(8)
+        self._is_leader = False
+        self._asked_to_lead = self._noted = -NOW_AND_THEN.total_seconds()
+        #: By name: what was read of it last, and of which version.
+        self._read: dict[str, tuple[str, Schedule]] = {}
+        #: What fails: it is said once, and tried again now and then.
+        self._failing: dict[str, float] = {}
 
     def run(self, stop: Event) -> None:
-        """Send what is due until told to stop; an outage of Redis is waited out."""
+        """Send what is due until told to stop; an outage of the store is waited out."""
         log.info(
-            "scheduler started: %d schedules, queues %s",
-            len(self._schedules),
-            ", ".join(queue.name for queue in self._app.queues),
+            "scheduler started: %s schedules declared, queues %s",
+            sum(map(len, (self._declared or {}).values())),
+            ", ".join(self._names),
         )
-        while not stop.wait(INTERVAL.total_seconds()):
-            self.send_due()
+        pause = timedelta(0)
+        while not stop.wait(pause.total_seconds()):
+            pause = self.round()
+        for timetable in self._timetables:
+            self._tried("leaving", partial(timetable.stand_down, self._who))
 
-    def send_due(self) -> int:
-        """Move delayed jobs that are due, send due ticks; return how many in all.
+    def round(self) -> timedelta:
+        """Send what is due; return for how long there is nothing to do."""
+        self._declare()
+        self._lead()
+        longest = OFTEN if self._is_leader else NOW_AND_THEN
+        waits = [longest]
+        for promotion in self._promotions:
+            found = self._tried("delayed jobs", promotion.round)
+            if found is None:
+                waits.append(NOW_AND_THEN)
+            elif found.next_due is not None:
+                waits.append(timedelta(seconds=found.next_due))
+        waits += [
+            self._tried("schedules", partial(self._serve, timetable)) or longest
+            for timetable in self._timetables
+        ]
+        self._note_outcomes()
+        # One that does not lead comes later, also where something is due: it is sent.
+        return min(waits) if self._is_leader else longest
 
-        What fails is said once and tried again each round; the rest goes on.
-        """
-        sent = 0
-        for queue in self._app.queues:
-            sent += self._tried(f"queue {queue.name}", partial(self._promote, queue))
-        for schedule in self._schedules:
-            tick = partial(self._send_tick, schedule)
-            sent += self._tried(f"schedule {schedule.name}", tick)
-        return sent
+    def _declare(self) -> None:
+        if self._declared is None:
+            return
+        declare = partial(self._app.schedules.declare, self._declared)
+        diff = self._tried("declared schedules", declare)
+        if diff is None:
+            return  # the store is away: again, in the next round
+        self._declared = None
+        for word in ("added", "changed", "removed"):
+            for name in getattr(diff, word):
+                log.info("schedule %s: %s", word, name)
 
-    def _tried(self, what: str, send: Callable[[], int]) -> int:
+    def _lead(self) -> None:
+        """Be the one who looks often, if nobody else is; the first store says so."""
+        now = self._app.clock.monotonic()
+        if now - self._asked_to_lead < LEASE.total_seconds() / 4:
+            return
+        self._asked_to_lead = now
+        lead = partial(self._timetables[0].lead, self._who, LEASE)
+        was, self._is_leader = self._is_leader, bool(self._tried("leading", lead))
+        if self._is_leader and not was:
+            log.info("this scheduler leads")
+
+    def _serve(self, timetable: Timetable) -> timedelta:
+        """Send the ticks that are due; return how long until another is."""
+        due = timetable.due(SCHEDULES)
+        for entry in due.entries:
+            what = f"schedule {entry.name}"
+            if not self._rests(what):
+                self._tried(what, partial(self._serve_one, timetable, entry, due))
+        return due.next_in if due.next_in is not None else NOW_AND_THEN
+
+    def _serve_one(self, timetable: Timetable, entry: Entry, due: Due) -> bool:
+        schedule = self._schedule(entry)
+        for _ in range(TICKS):
+            todo = step(
+                schedule, entry.cursor, due.now, waiting_since=entry.waiting_since
+            )
+            if todo.missed is not None:
+                done = self._miss(timetable, entry, todo)
+            else:
+                done = todo.tick is not None and self._send(
+                    timetable, schedule, entry, todo
+                )
+            if not done or todo.next_due is None or todo.next_due > due.now:
+                break
+            found = timetable.entry(entry.name)
+            if found is None or found.version != entry.version:
+                break
+            entry = found
+        return True
+
+    def _miss(self, timetable: Timetable, entry: Entry, todo: Step) -> bool:
+        missed = cast("Missed", todo.missed)
+        if not timetable.miss(entry, missed, todo.next_due):
+            return False
+        log.warning(
+            "schedule %s missed %s of its ticks, the last of %s: %s",
+            entry.name,
+            missed.count or "many",
+            missed.last,
+            missed.reason,
+        )
+        return True
+
+    def _send(
+        self,
+        timetable: Timetable,
+        schedule: Schedule,
+        entry: Entry,
+        todo: Step,
+    ) -> bool:
+        """Send a tick; tell whether the schedule's cursor is at it now."""
+        tick = cast("datetime", todo.tick)
+        if schedule.overlap == "cancel" and entry.last_is_alive:
+            self._cancel(schedule, entry)
+        envelope = self._app.seal(schedule.message_of(tick))
+        answer = timetable.send(entry, tick, todo.next_due, envelope, schedule.overlap)
+        if answer is Answer.SENT:
+            log.info("schedule %s sent %s", entry.name, envelope.id)
+            self._app.events.emit(
+                JobEnqueued(
+                    job_id=envelope.id,
+                    task=envelope.terms.task,
+                    queue=envelope.terms.queue,
+                    duplicate=False,
+                )
+            )
+        elif answer is Answer.SKIPPED:
+            log.warning(
+                "schedule %s left out %s: job %s has not ended",
+                entry.name,
+                tick,
+                entry.last_job,
+            )
+        return answer in (Answer.SENT, Answer.SKIPPED)
+
+    def _cancel(self, schedule: Schedule, entry: Entry) -> None:
+        queue = self._app.seal(schedule.message).terms.queue
         try:
-            sent = send()
+            self._app.job(entry.last_job or "", queue=queue).cancel()
+        except (JobNotFoundError, JobStateError, CapabilityError) as error:
+            log.warning("schedule %s goes on beside: %s", entry.name, error)
+        else:
+            log.info("schedule %s canceled %s", entry.name, entry.last_job)
+
+    def _schedule(self, entry: Entry) -> Schedule:
+        known = self._read.get(entry.name)
+        if known and known[0] == entry.version:
+            return known[1]
+        resolve = self._app.registry.resolve
+        schedule = Schedule.from_wire(entry.name, entry.wire, resolve)
+        self._read[entry.name] = (entry.version, schedule)
+        return schedule
+
+    def _note_outcomes(self) -> None:
+        now = self._app.clock.monotonic()
+        if not self._is_leader or now - self._noted < OUTCOMES.total_seconds():
+            return
+        self._noted = now
+        for timetable in self._timetables:
+            self._tried("outcomes", partial(timetable.note_outcomes, ENDED))
+
+    def _rests(self, what: str) -> bool:
+        """Tell whether it failed a moment ago."""
+        failed = self._failing.get(what)
+        now = self._app.clock.monotonic()
+        return failed is not None and now - failed < NOW_AND_THEN.total_seconds()
+
+    def _tried(self, what: str, do: Callable[[], T]) -> T | None:
+        try:
+            done = do()
         except Exception as error:  # noqa: BLE001 - it must outlive any outage
             if what not in self._failing:
-                log.warning("%s fails and is tried again: %s", what, error)
-            self._failing.add(what)
-            return 0
-        if what in self._failing:
-            log.info("%s is served again", what)
-        self._failing.discard(what)
-        return sent
-
-    def _promote(self, queue: Queue) -> int:
-        backend = self._app.backend(queue.engine)
-        if not isinstance(backend, Promoter):
-            return 0
-        moved = 0
-        while (step := backend.promote(queue.name, BATCH)) > 0:
-            moved += step
-        return moved
-
-    def _send_tick(self, schedule: Schedule) -> int:
-        now = self._app.clock.now()
-        sent_until = self._sent_until[schedule.name]
-        tick = latest(schedule.timing, until=now, since=sent_until)
-        if tick is None:
-            return 0
-        job_id = schedule.job_id(tick)
-        once = Unique(key=job_id, ttl=TICK_KEPT, until="ttl")
-        options: Options = {
-            **schedule.message.options,
-            "job_id": job_id,
-            "unique": once,
-        }
-        message: Message[Any] = schedule.message._replace(options=options)
-        job = self._app.enqueue_many([message])[0]
-        self._sent_until[schedule.name] = tick
-        if not job.duplicate:
-            log.info("schedule %s sent %s", schedule.name, job_id)
-        return not job.duplicate
+                log.warning("%s: this fails and is tried again: %s", what, error)
+            self._failing[what] = self._app.clock.monotonic()
+            return None
+        if self._failing.pop(what, None) is not None:
+            log.info("%s: this is done again", what)
+        return done
 
 
-def declared(app: App) -> Sequence[Schedule]:
-    """Return the schedules that the tasks packages declare in `schedules.py`."""
-    found: list[Schedule] = []
+def declared(app: App) -> dict[str, Sequence[Schedule]]:
+    """Return what `schedules.py` of each tasks package declares, by its module.
+
+    One that cannot be read is left out: what the store has of it stays as it is.
+    """
+    found: dict[str, Sequence[Schedule]] = {}
     for package in app.registry.packages:
-        found += _declared_in(package)
+        name = f"{package}.schedules"
+        try:
+            found[name] = _declared_in(package, name)
+        except Exception:  # delayed jobs must be sent all the same
+            log.exception(
+                "%s gives no list `schedules`: what it declared before stays", name
+            )
     return found
 
 
-def _declared_in(package: str) -> Sequence[Schedule]:
-    name = f"{package}.schedules"
-    try:
-        is_package = hasattr(importlib.import_module(package), "__path__")
-        if not is_package or importlib.util.find_spec(name) is None:
-            return []
-        declared: Sequence[Schedule] = list(importlib.import_module(name).schedules)
-    except Exception:  # delayed jobs must be sent all the same
-        log.exception("%s gives no list `schedules`: nothing of it will be sent", name)
+def _declared_in(package: str, name: str) -> Sequence[Schedule]:
+    is_package = hasattr(importlib.import_module(package), "__path__")
+    if not is_package or importlib.util.find_spec(name) is None:
         return []
-    return declared
+    schedules = list(importlib.import_module(name).schedules)
+    for each in schedules:
+        if not isinstance(each, Schedule):
+            raise ConfigurationError(
+                f"{name}: schedules holds {each!r}, expected Schedule(...)"
+            )
+    return schedules

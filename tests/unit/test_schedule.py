@@ -55,7 +55,7 @@ def test_a_unique_task_may_be_scheduled_without():
 def test_two_schedules_of_one_name_are_refused():
     twice = [Schedule("nightly", Every(hours=n), MESSAGE) for n in (1, 2)]
     with pytest.raises(ConfigurationError, match="two schedules are named 'nightly'"):
-        Scheduler(app, twice)
+        Scheduler(app, {"tasks.schedules": twice})
 
 
 def test_schedules_that_are_no_list_are_told_of_and_stop_nothing(
@@ -67,5 +67,5 @@ def test_schedules_that_are_no_list_are_told_of_and_stop_nothing(
     (folder / "schedules.py").write_text("schedules = 5\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     wrong = App(queues=[Queue("default")], tasks="nightly_jobs", engine="memory")
-    assert declared(wrong) == []
+    assert declared(wrong) == {}
     assert "nightly_jobs.schedules gives no list `schedules`" in caplog.text

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from rq import Queue as RQQueue
 from rq import RateLimit
 
-from headway import App, Every, Queue, Schedule
+from headway import App, Queue
 from headway.errors import JobNotFoundError, JobStateError
-from headway.scheduler import Scheduler
 from headway.testing import MovedClock
 from headway.wire import keys
 
@@ -408,78 +407,6 @@ def _do(app, store, task, verb: str, job_id: str) -> None:
 
 def _work() -> None:
     return None
-
-
-def test_two_schedulers_send_one_job_for_each_tick(app, basic, store):
-    from sample_tasks.schedules import schedules
-
-    clock = app.clock = MovedClock()
-    one, other = Scheduler(app, schedules), Scheduler(app, schedules)
-    assert (one.send_due(), other.send_due()) == (0, 0)
-    begin = threading.Barrier(2)
-    sent = []
-
-    def tick(scheduler):
-        begin.wait()
-        return scheduler.send_due()
-
-    with ThreadPoolExecutor(2) as pool:
-        for _ in range(10):
-            clock.move(timedelta(minutes=1))
-            sent.append(sum(pool.map(tick, (one, other))))
-    assert sent == [1] * 10
-    assert store.llen("rq:queue:default") == 10
-
-
-def test_a_tick_is_sent_once_even_when_its_job_is_long_gone(app, basic, store):
-    from sample_tasks.schedules import schedules
-
-    clock = app.clock = MovedClock()
-    early, late = Scheduler(app, schedules), Scheduler(app, schedules)
-    clock.move(timedelta(minutes=1))
-    assert early.send_due() == 1
-    for job_id in store.lrange("rq:queue:default", 0, -1):
-        app.job(job_id.decode()).delete()
-    assert late.send_due() == 0
-
-
-def test_a_round_that_failed_is_made_up_for(app, basic, store, caplog):
-    from sample_tasks.schedules import schedules
-
-    clock = app.clock = MovedClock()
-    scheduler = Scheduler(app, schedules)
-    clock.move(timedelta(minutes=1))
-    good = app._backends
-    app._backends = {}
-    app._redis_url = "redis://127.0.0.1:1"
-    assert scheduler.send_due() == 0
-    assert "schedule sum fails and is tried again" in caplog.text
-    assert "127.0.0.1:1" in caplog.text
-    app._redis_url, app._backends = None, good
-    assert scheduler.send_due() == 1
-
-
-class Broken:
-    def latest(self, now):
-        raise ArithmeticError("no such moment")
-
-
-def test_a_broken_schedule_holds_up_no_other_and_is_said_once(
-    app, basic, store, caplog
-):
-    clock = app.clock = MovedClock()
-    message = basic.add.message(1)
-    scheduler = Scheduler(
-        app,
-        [
-            Schedule("broken", Broken(), message),
-            Schedule("good", Every(minutes=1), message),
-        ],
-    )
-    for _ in range(2):
-        clock.move(timedelta(minutes=1))
-        assert scheduler.send_due() == 1
-    assert caplog.text.count("no such moment") == 1
 
 
 def test_a_message_is_sent_in_random_order_and_kept_whole(app, basic, store):

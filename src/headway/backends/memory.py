@@ -13,6 +13,7 @@ from typing import assert_never
 from headway.attempt import error_line
 from headway.backend import Capability
 from headway.backends import Context
+from headway.backends.memory_timetable import MemoryTimetable
 from headway.delivery import Delivery
 from headway.errors import (
     CapabilityError,
@@ -23,6 +24,7 @@ from headway.errors import (
 from headway.job import LOG_LINES, JobInfo, JobStatus, Progress
 from headway.message import Envelope
 from headway.outcome import Failed, Outcome, Retried, Succeeded
+from headway.timetable import Timetable
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,9 +58,25 @@ class MemoryBackend:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._store = _Store()
+        self._timetable = self._new_timetable()
         self._changed = threading.Condition(threading.RLock())
         #: Run each job in `enqueue` itself.
         self.inline = False
+
+    @property
+    def timetable(self) -> Timetable:
+        """What is kept of schedules, here."""
+        return self._timetable
+
+    def _new_timetable(self) -> Timetable:
+        return MemoryTimetable(self._context.clock, self._sent, self._status_of)
+
+    def _sent(self, envelope: Envelope) -> None:
+        self.enqueue([envelope])
+
+    def _status_of(self, job_id: str) -> str | None:
+        record = self._store.records.get(job_id)
+        return record.info.status if record else None
 
     def enqueue(self, envelopes: Sequence[Envelope]) -> dict[int, str]:
         """Keep jobs; each is kept whole. Returns the ids in the way, by place."""
@@ -349,6 +367,7 @@ class MemoryBackend:
     def close(self) -> None:
         """Forget everything."""
         self._store = _Store()
+        self._timetable = self._new_timetable()
 
 
 def _goes_on(record: _Record) -> bool:

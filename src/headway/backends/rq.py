@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.exceptions import (
     AuthenticationError,
@@ -21,16 +22,21 @@ from headway.codec import Arguments
 from headway.errors import ConfigurationError, EnqueueError
 from headway.message import Envelope, Sealed
 from headway.signing import Signer
+from headway.timetable import Answer, Entry, Overlap, Timetable
 from headway.wire import client as wire_client
 from headway.wire import job_hash
 from headway.wire.chunk import Chunk
 from headway.wire.exchange import Exchange
 from headway.wire.outage import way_out
+from headway.wire.promotion import Promotion
 from headway.wire.server import CLUSTER_ERRORS, IN_A_CLUSTER
 from headway.wire.single import is_single, single
+from headway.wire.timetable import RedisTimetable
 
 if TYPE_CHECKING:
     from redis import Redis
+
+T = TypeVar("T")
 
 NO_REDIS = (
     "no Redis is named: set REDIS_URL=redis://host:6379/0 in the environment (only "
@@ -47,6 +53,7 @@ class RQBackend(RQJobs):
     def __init__(self, context: Context) -> None:
         super().__init__(self._connected, context.clock)
         self._context = context
+        self._timetable = _Timetable(lambda: self.client, self._written)
 
     def _connected(self) -> Redis:
         """Return a client that hears within seconds that Redis is away.
@@ -68,11 +75,40 @@ class RQBackend(RQJobs):
     def close(self) -> None:
         """Give back the connections."""
         self.__dict__.pop("_exchange", None)
+        self._timetable = _Timetable(lambda: self.client, self._written)
         if "client" in self.__dict__:
             self.client.close()
             del self.client
 
+    @property
+    def timetable(self) -> Timetable:
+        """What Redis does for schedules."""
+        return self._timetable
+
+    def promotion(self, queues: Sequence[str]) -> Promotion:
+        """Return what moves delayed jobs of these queues when they are due."""
+        return Promotion(self.client, queues)
+
     # Sending
+
+    def _written(self, envelope: Envelope, write: Callable[[Envelope], T]) -> T:
+        """Have a job written as any other is sent: signed, and past RQ's hooks."""
+        if (signer := self._context.signer()) is not None:
+            envelope = _signed(envelope, signer)
+        answers: list[T] = []
+
+        def send(noted: Envelope) -> dict[int, str]:
+            answers.append(write(noted))
+            return {}
+
+        try:
+            if rq_hooks.are_there():
+                rq_hooks.send_through(self.client, envelope, send)
+            else:
+                send(envelope)
+        except RedisError as error:
+            raise _unconfirmed([envelope], error) from error
+        return answers[0]
 
     def enqueue(self, envelopes: Sequence[Envelope]) -> dict[int, str]:
         """Send jobs without waiting for each; each is sent whole or not at all.
@@ -155,6 +191,36 @@ class RQBackend(RQJobs):
                 begins.append(place)
             chunk.add(envelope)
         yield chunk.packed(script, whole=whole or len(begins) > 1)
+
+
+class _Timetable(RedisTimetable):
+    """Schedules whose jobs are written as any other is."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Redis],
+        written: Callable[[Envelope, Callable[[Envelope], Answer]], Answer],
+    ) -> None:
+        super().__init__(connect)
+        self._written = written
+
+    def send(
+        self,
+        entry: Entry,
+        tick: datetime,
+        next_due: datetime | None,
+        envelope: Envelope,
+        overlap: Overlap,
+    ) -> Answer:
+        """Enqueue the job of a tick and move the cursor to it, in one step.
+
+        Raises:
+            EnqueueError: Redis did not confirm; asking again does no harm.
+        """
+        send = super().send
+        return self._written(
+            envelope, lambda noted: send(entry, tick, next_due, noted, overlap)
+        )
 
 
 def _calls(envelopes: Sequence[Envelope]) -> Iterator[tuple[str, Arguments]]:

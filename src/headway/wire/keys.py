@@ -197,6 +197,31 @@ def wake(queue_name: str) -> str:
 
 WAKE_PREFIX = wake("")
 
+#: Hash: schedules as JSON, by name.
+SCHEDULES = f"{OURS}:schedules"
+#: Sorted set: names of schedules by the microsecond at which their next tick is due.
+SCHEDULES_DUE = f"{OURS}:schedules:due"
+#: Sorted set: `name:tick` whose job has not ended, by when it is to be looked at.
+SCHEDULES_OPEN = f"{OURS}:schedules:open"
+#: String: the scheduler that does what one is enough for.
+SCHEDULES_LEADER = f"{OURS}:schedules:leader"
+
+
+def schedule(name: str) -> str:
+    """Hash: where a schedule has come to; its cursor, its last job."""
+    return f"{OURS}:schedule:{name}"
+
+
+def schedule_ticks(name: str) -> str:
+    """Sorted set: the ticks that are remembered, by themselves."""
+    return f"{OURS}:schedule:{name}:ticks"
+
+
+def schedule_history(name: str) -> str:
+    """Hash: what became of each remembered tick, as JSON."""
+    return f"{OURS}:schedule:{name}:history"
+
+
 #: Every list of jobs that RQ keeps for a queue; "queued" is the queue itself.
 REGISTRIES: dict[str, Callable[[str], str]] = {
     "queued": queue,

@@ -84,3 +84,28 @@ class Scripts:
     def unlock(self) -> Script:
         """Free what somebody holds, if they still do."""
         return Script("unlock")
+
+    @cached_property
+    def send_tick(self) -> Script:
+        """Enqueue the job of a schedule's tick."""
+        return Script("send_tick")
+
+    @cached_property
+    def miss_ticks(self) -> Script:
+        """Write ticks down that are not sent."""
+        return Script("miss_ticks")
+
+    @cached_property
+    def put_schedule(self) -> Script:
+        """Keep a schedule."""
+        return Script("put_schedule")
+
+    @cached_property
+    def due_schedules(self) -> Script:
+        """Tell which schedules are due by the store's clock."""
+        return Script("due_schedules")
+
+    @cached_property
+    def lead(self) -> Script:
+        """Be, or stay, the one who does what one is enough for."""
+        return Script("lead")

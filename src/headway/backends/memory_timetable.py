@@ -1,0 +1,184 @@
+"""Schedules in this process: what wire/timetable.py does in Redis, for tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from headway.clock import Clock
+from headway.message import Envelope
+from headway.timetable import KEPT, Answer, Due, Entry, Missed, Overlap, Tick
+
+
+@dataclass(slots=True, kw_only=True)
+class _Kept:
+    entry: Entry
+    next_due: datetime | None
+    ticks: list[Tick] = field(default_factory=list[Tick])
+
+    def remember(self, tick: Tick) -> None:
+        self.ticks.append(tick)
+        del self.ticks[:-KEPT]
+
+
+class MemoryTimetable:
+    """The schedules of one application in one process."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        enqueue: Callable[[Envelope], object],
+        status_of: Callable[[str], str | None],
+    ) -> None:
+        self._clock = clock
+        self._enqueue = enqueue
+        self._status_of = status_of
+        self._kept: dict[str, _Kept] = {}
+        self._lock = threading.RLock()
+
+    def now(self) -> datetime:
+        """Return the time of day by the application's clock."""
+        return self._clock.now()
+
+    def entries(self) -> list[Entry]:
+        """Return all schedules, by name."""
+        return [self._current(kept) for _, kept in sorted(self._kept.items())]
+
+    def entry(self, name: str) -> Entry | None:
+        """Return a schedule, or None."""
+        kept = self._kept.get(name)
+        return self._current(kept) if kept else None
+
+    def _current(self, kept: _Kept) -> Entry:
+        last = kept.entry.last_job
+        return replace(kept.entry, last_status=self._status_of(last) if last else None)
+
+    def put(self, entry: Entry, next_due: datetime | None, was: Entry | None) -> bool:
+        """Keep a schedule in place of what `was`; a paused one stays so unless told."""
+        with self._lock:
+            kept = self._kept.get(entry.name)
+            if (kept.entry.cursor if kept else None) != (was.cursor if was else None):
+                return False
+            if kept is None:
+                self._kept[entry.name] = _Kept(entry=entry, next_due=next_due)
+                return True
+            if was and was.paused == entry.paused:
+                entry = replace(entry, paused=kept.entry.paused)
+            kept.entry = replace(entry, last_job=kept.entry.last_job)
+            kept.next_due = next_due
+            return True
+
+    def remove(self, name: str) -> bool:
+        """Forget a schedule and its history; False where there is none."""
+        return self._kept.pop(name, None) is not None
+
+    def pause(self, name: str) -> None:
+        """Send no tick of it until it is resumed."""
+        with self._lock:
+            kept = self._kept[name]
+            kept.entry = replace(kept.entry, paused=True)
+
+    def due(self, limit: int) -> Due:
+        """Return schedules of which a tick is due, the longest due first."""
+        now = self.now()
+        with self._lock:
+            coming = sorted(
+                (kept.next_due, name)
+                for name, kept in self._kept.items()
+                if kept.next_due and not kept.entry.paused
+            )
+        due = [name for moment, name in coming if moment <= now]
+        later = [moment for moment, _ in coming if moment > now]
+        return Due(
+            now=now,
+            entries=[self._current(self._kept[name]) for name in due[:limit]],
+            next_in=later[0] - now if later else None,
+        )
+
+    def send(
+        self,
+        entry: Entry,
+        tick: datetime,
+        next_due: datetime | None,
+        envelope: Envelope,
+        overlap: Overlap,
+    ) -> Answer:
+        """Enqueue the job of a tick and move the cursor to it, in one step."""
+        with self._lock:
+            kept = self._kept.get(entry.name)
+            if kept is None or not _is_as_believed(kept.entry, entry):
+                return Answer.BEHIND
+            now = self.now()
+            if now < tick:
+                return Answer.EARLY
+            current = self._current(kept)
+            if current.last_is_alive and overlap == "queue":
+                since = kept.entry.waiting_since or tick
+                kept.entry = replace(kept.entry, waiting_since=since)
+                return Answer.WAITS
+            if current.last_is_alive and overlap == "skip":
+                reason = f"job {current.last_job} had not ended: overlap='skip'"
+                kept.remember(Tick(due=tick, outcome="missed", reason=reason))
+                self._move(kept, tick, next_due)
+                return Answer.SKIPPED
+            self._enqueue(envelope)
+            kept.remember(Tick(due=tick, sent_at=now, job_id=envelope.id))
+            self._move(kept, tick, next_due)
+            kept.entry = replace(kept.entry, last_job=envelope.id)
+            return Answer.SENT
+
+    def miss(self, entry: Entry, missed: Missed, next_due: datetime | None) -> bool:
+        """Write down ticks that are not sent, and move the cursor past them."""
+        with self._lock:
+            kept = self._kept.get(entry.name)
+            if kept is None or kept.entry.cursor != entry.cursor:
+                return False
+            kept.remember(
+                Tick(
+                    due=missed.last,
+                    outcome="missed",
+                    reason=missed.reason,
+                    count=missed.count,
+                )
+            )
+            self._move(kept, missed.last, next_due)
+            return True
+
+    def _move(self, kept: _Kept, tick: datetime, next_due: datetime | None) -> None:
+        kept.entry = replace(kept.entry, cursor=tick)
+        kept.next_due = next_due
+        if next_due is None or next_due > self.now():
+            kept.entry = replace(kept.entry, waiting_since=None)
+
+    def note(self, name: str, tick: Tick) -> None:
+        """Write a tick into the history that moves no cursor."""
+        self._kept[name].remember(tick)
+
+    def history(self, name: str, limit: int) -> list[Tick]:
+        """Return what became of the ticks of a schedule, latest first."""
+        kept = self._kept.get(name)
+        ticks = kept.ticks[::-1][:limit] if kept else []
+        return [
+            replace(tick, outcome=self._status_of(tick.job_id) or "gone")
+            if tick.job_id
+            else tick
+            for tick in ticks
+        ]
+
+    def note_outcomes(self, limit: int) -> int:  # noqa: ARG002 - nothing is forgotten here
+        """Do nothing: the jobs themselves are there as long as their history."""
+        return 0
+
+    def lead(self, who: str, lease: timedelta) -> bool:  # noqa: ARG002 - one process
+        """Return that it is so."""
+        return True
+
+    def stand_down(self, who: str) -> None:
+        """Do nothing: there is one process."""
+
+
+def _is_as_believed(entry: Entry, believed: Entry) -> bool:
+    same = entry.cursor == believed.cursor and entry.version == believed.version
+    return same and not entry.paused

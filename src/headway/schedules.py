@@ -1,0 +1,377 @@
+"""`app.schedules`: the schedules of an application, as its store has them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from headway.backend import Backend
+from headway.errors import ConfigurationError, HeadwayError, ScheduleNotFoundError
+from headway.job import Job
+from headway.message import Message
+from headway.options import Options
+from headway.queue import Queue
+from headway.schedule import Schedule, version_of
+from headway.task import DefinedTask
+from headway.ticks import missed_between
+from headway.timetable import Entry, Tick, Timetable
+
+#: A schedule is changed again where its cursor moved meanwhile, so often.
+TRIES = 20
+
+
+class Host(Protocol):
+    """What schedules need of their application."""
+
+    @property
+    def queues(self) -> tuple[Queue, ...]:
+        """Return its queues."""
+        ...
+
+    def backend(self, engine: str | None = None) -> Backend:
+        """Return the adapter of an engine; the application's own without a name."""
+        ...
+
+    def engine_of(self, message: Message[Any]) -> str:
+        """Return the engine that serves the queue of a message."""
+        ...
+
+    def resolve(self, name: str) -> DefinedTask[Any, Any]:
+        """Return a task by its name."""
+        ...
+
+    def send(self, messages: Sequence[Message[Any]]) -> list[Job[Any]]:
+        """Send messages."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleInfo:
+    """What was known of a schedule at one moment."""
+
+    name: str
+    #: When it is due, as "0 3 * * * in Europe/Oslo".
+    timing: str
+    task: str
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+    #: None where the task says it.
+    queue: str | None
+    #: The next tick, in the schedule's own zone; None: there is none, or it is paused.
+    next_due: datetime | None
+    #: What became of its last tick.
+    last: Tick | None
+    paused: bool
+    #: The module that declares it, as tasks.schedules; empty for one made at run time.
+    declared: str
+    misfire: str
+    overlap: str
+    #: Why it cannot be sent, where its task or timing cannot be read.
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diff:
+    """What a declaration has changed in the store."""
+
+    added: Sequence[str] = ()
+    changed: Sequence[str] = ()
+    removed: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+class Schedules:
+    """Those that the code declares, and those that were made at run time."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    # Asking
+
+    def __iter__(self) -> Iterator[ScheduleInfo]:
+        return iter(self.all())
+
+    def all(self) -> list[ScheduleInfo]:
+        """Return all schedules, by name.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        found: list[ScheduleInfo] = []
+        for timetable in self.timetables():
+            found += [self._info(timetable, entry) for entry in timetable.entries()]
+        return sorted(found, key=lambda info: info.name)
+
+    def get(self, name: str) -> ScheduleInfo:
+        """Return one.
+
+        Raises:
+            ScheduleNotFoundError: there is none of that name.
+            StoreError: the store does not answer.
+        """
+        return self._info(*self._found(name))
+
+    def history(self, name: str, limit: int = 20) -> list[Tick]:
+        """Return what became of its ticks, latest first.
+
+        Raises:
+            ScheduleNotFoundError: there is none of that name.
+            StoreError: the store does not answer.
+        """
+        timetable, _entry = self._found(name)
+        return timetable.history(name, limit)
+
+    # Changing
+
+    def add(self, schedule: Schedule) -> None:
+        """Have a message sent by itself from now on.
+
+        Raises:
+            ConfigurationError: there is one of that name, or it would never be sent.
+            StoreError: the store does not answer.
+        """
+        if not self._put(schedule, may_exist=False):
+            raise ConfigurationError(
+                f"there is a schedule {schedule.name!r}: take another name, or "
+                "app.schedules.replace(...) it"
+            )
+
+    def replace(self, schedule: Schedule) -> None:
+        """Put a schedule in place of the one of its name, or add it.
+
+        One with the same timing goes on as if nothing had happened. Whether it is
+        paused stays as it is.
+
+        Raises:
+            ConfigurationError: the code declares one of that name, or it would never
+                be sent.
+            StoreError: the store does not answer.
+        """
+        self._put(schedule)
+
+    def remove(self, name: str) -> None:
+        """Forget a schedule and its history; jobs that were sent stay.
+
+        Raises:
+            ScheduleNotFoundError: there is none of that name.
+            ConfigurationError: the code declares it.
+            StoreError: the store does not answer.
+        """
+        timetable, entry = self._found(name)
+        if entry.declared:
+            raise ConfigurationError(
+                f"schedule {name!r} is declared in {entry.declared}: remove it there, "
+                "or pause it"
+            )
+        timetable.remove(name)
+
+    def pause(self, name: str) -> None:
+        """Send none of its ticks until it is resumed; a deploy changes nothing of it.
+
+        Raises:
+            ScheduleNotFoundError: there is none of that name.
+            StoreError: the store does not answer.
+        """
+        timetable, _entry = self._found(name)
+        timetable.pause(name)
+
+    def resume(self, name: str) -> None:
+        """Send its ticks again, from now on: those in between are missed.
+
+        Raises:
+            ScheduleNotFoundError: there is none of that name.
+            StoreError: the store does not answer.
+        """
+        for _ in range(TRIES):
+            timetable, entry = self._found(name)
+            if not entry.paused:
+                return
+            schedule, now = self._read(entry), timetable.now()
+            missed = missed_between(schedule, entry.cursor, now, "it was paused")
+            if missed and not timetable.miss(entry, missed, None):
+                continue
+            cursor = missed.last if missed else entry.cursor
+            was = replace(entry, cursor=cursor)
+            resumed = replace(was, paused=False, cursor=max(cursor, now))
+            if timetable.put(resumed, schedule.next_after(resumed.cursor), was):
+                return
+        raise ConfigurationError(_BUSY.format(name))
+
+    def run_now(self, name: str) -> Job[Any]:
+        """Send its message once more, at once; its ticks go on as ever.
+
+        Raises:
+            ScheduleNotFoundError: there is none of that name.
+            EnqueueError: the store did not confirm the job.
+        """
+        timetable, entry = self._found(name)
+        schedule, now = self._read(entry), timetable.now()
+        options = Options(**schedule.message.options)
+        options["job_id"] = f"{schedule.job_id(now)}-{secrets.token_hex(3)}"
+        [job] = self._host.send([schedule.message._replace(options=options)])
+        tick = Tick(due=now, sent_at=now, job_id=job.id, outcome="queued", by_hand=True)
+        timetable.note(name, tick)
+        return job
+
+    def declare(self, declared: Mapping[str, Iterable[Schedule]]) -> Diff:
+        """Have the store keep what the code declares: these, and no others of it.
+
+        They are given by the module that declares them. A schedule of the same name
+        that was made at run time becomes the code's.
+
+        Raises:
+            ConfigurationError: two have the same name.
+            StoreError: the store does not answer.
+        """
+        wanted = by_name(declared)
+        there = {
+            entry.name: (timetable, entry)
+            for timetable in self.timetables()
+            for entry in timetable.entries()
+        }
+        added = [name for name in wanted if name not in there]
+        changed = [
+            name
+            for name, (module, schedule) in wanted.items()
+            if name in there
+            and (there[name][1].version, there[name][1].declared)
+            != (version_of(schedule.to_wire()), module)
+        ]
+        removed = [
+            name
+            for name, (_, entry) in there.items()
+            if entry.declared in declared and name not in wanted
+        ]
+        for name in (*added, *changed):
+            module, schedule = wanted[name]
+            self._put(schedule, module)
+        for name in removed:
+            there[name][0].remove(name)
+        return Diff(added=added, changed=changed, removed=removed)
+
+    def _put(
+        self, schedule: Schedule, declared: str = "", *, may_exist: bool = True
+    ) -> bool:
+        timetable = self._timetable(schedule)
+        wire = schedule.to_wire()
+        for _ in range(TRIES):
+            was = timetable.entry(schedule.name)
+            if was is not None and not may_exist:
+                return False
+            if was is not None and was.declared not in ("", declared):
+                raise ConfigurationError(
+                    f"schedule {schedule.name!r} is declared in {was.declared}: change "
+                    "it there, or take another name"
+                )
+            goes_on = was is not None and _same_ticks(was.wire, wire)
+            cursor = was.cursor if was and goes_on else timetable.now()
+            next_due = schedule.next_after(cursor)
+            if next_due is None and not declared:
+                raise ConfigurationError(
+                    f"Schedule({schedule.name!r}): no tick after now, {cursor}: "
+                    f"{schedule.timing.in_words}"
+                )
+            entry = Entry(
+                name=schedule.name,
+                wire=wire,
+                version=version_of(wire),
+                declared=declared,
+                paused=was.paused if was else schedule.paused,
+                cursor=cursor,
+            )
+            if timetable.put(entry, next_due, was):
+                self._forget_elsewhere(schedule.name, timetable)
+                return True
+        raise ConfigurationError(_BUSY.format(schedule.name))
+
+    def _forget_elsewhere(self, name: str, timetable: Timetable) -> None:
+        """Take a schedule from the engines that have served its queue before."""
+        for other in self.timetables():
+            if other is not timetable:
+                other.remove(name)
+
+    # Stores
+
+    def timetables(self) -> list[Timetable]:
+        """Return what each engine of the application's queues does for schedules."""
+        engines = dict.fromkeys(queue.engine for queue in self._host.queues)
+        backends = {id(b): b for b in (self._host.backend(e) for e in engines)}
+        return [backend.timetable for backend in backends.values()]
+
+    def _timetable(self, schedule: Schedule) -> Timetable:
+        return self._host.backend(self._host.engine_of(schedule.message)).timetable
+
+    def _found(self, name: str) -> tuple[Timetable, Entry]:
+        for timetable in self.timetables():
+            if (entry := timetable.entry(name)) is not None:
+                return timetable, entry
+        raise ScheduleNotFoundError(
+            f"no schedule {name!r}: it never was, it was removed, or no scheduler has "
+            "run yet since the code declares it"
+        )
+
+    def _read(self, entry: Entry) -> Schedule:
+        return Schedule.from_wire(entry.name, entry.wire, self._host.resolve)
+
+    def _info(self, timetable: Timetable, entry: Entry) -> ScheduleInfo:
+        wire, history = entry.wire, timetable.history(entry.name, 1)
+        timing, problem, next_due = "", "", None
+        try:
+            schedule = self._read(entry)
+        except HeadwayError as error:
+            problem = str(error)
+        else:
+            timing = schedule.timing.in_words
+            found = None if entry.paused else schedule.next_after(entry.cursor)
+            next_due = found and found.astimezone(_zone_of(wire))
+        return ScheduleInfo(
+            name=entry.name,
+            timing=timing,
+            task=str(wire.get("task", "")),
+            args=tuple(wire.get("args", ())),
+            kwargs=dict(wire.get("kwargs", {})),
+            queue=wire.get("options", {}).get("queue"),
+            next_due=next_due,
+            last=history[0] if history else None,
+            paused=entry.paused,
+            declared=entry.declared,
+            misfire=str(wire.get("misfire", "")),
+            overlap=str(wire.get("overlap", "")),
+            problem=problem,
+        )
+
+
+def by_name(
+    declared: Mapping[str, Iterable[Schedule]],
+) -> dict[str, tuple[str, Schedule]]:
+    """Return each schedule, and the module that declares it, by its name.
+
+    Raises:
+        ConfigurationError: two have the same name.
+    """
+    found: dict[str, tuple[str, Schedule]] = {}
+    for module, schedules in declared.items():
+        for schedule in schedules:
+            if schedule.name in found:
+                raise ConfigurationError(
+                    f"two schedules are named {schedule.name!r}: rename one of them"
+                )
+            found[schedule.name] = (module, schedule)
+    return found
+
+
+_BUSY = "schedule {!r} moves so fast that it cannot be changed: pause it first"
+
+
+def _zone_of(wire: Mapping[str, Any]) -> ZoneInfo:
+    return ZoneInfo(wire.get("timing", {}).get("zone", "UTC"))
+
+
+def _same_ticks(wire: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(wire.get(key) == other.get(key) for key in ("timing", "start", "end"))

@@ -1,0 +1,336 @@
+"""Schedules in Redis: where each has come to, and what became of its ticks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from headway.message import Envelope
+from headway.timetable import KEPT, Answer, Due, Entry, Missed, Overlap, Tick
+from headway.wire import job_hash, keys
+from headway.wire.outage import Asker, explained
+from headway.wire.reading import Fields, text
+from headway.wire.scripts import Scripts
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_FINAL = ("finished", "failed", "canceled", "stopped")
+#: How soon a tick is tried again that waits for a job to end, and how often such jobs
+#: are looked at, at most: the older, the rarer.
+AGAIN = timedelta(seconds=0.25)
+_RAREST, _SHARE = 60.0, 0.1
+_FIELDS = ("version", "declared", "paused", "cursor", "waiting_since", "last_job")
+
+
+class RedisTimetable(Asker):
+    """The schedules in one Redis."""
+
+    def __init__(self, connect: Callable[[], Redis]) -> None:
+        super().__init__(connect)
+        self._scripts = Scripts()
+
+    # Keeping schedules
+
+    @explained
+    def now(self) -> datetime:
+        """Return the time of day by the store's own clock."""
+        return self.due(0).now
+
+    @explained
+    def entries(self) -> list[Entry]:
+        """Return all schedules, by name."""
+        names = sorted(text(name) for name in self.client.hkeys(keys.SCHEDULES))
+        return list(self._entries(names))
+
+    @explained
+    def entry(self, name: str) -> Entry | None:
+        """Return a schedule, or None."""
+        return next(self._entries([name]), None)
+
+    def _entries(self, names: Sequence[str]) -> Iterator[Entry]:
+        if not names:
+            return
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.hmget(keys.SCHEDULES, names)
+        for name in names:
+            pipeline.hmget(keys.schedule(name), _FIELDS)
+        wires, *states = pipeline.execute()
+        found = [
+            (name, wire, Fields(dict(zip(_FIELDS, state, strict=True))))
+            for name, wire, state in zip(names, wires, states, strict=True)
+        ]
+        kept = [each for each in found if each[1] and each[2].text("cursor")]
+        jobs = [fields.text("last_job") for _name, _wire, fields in kept]
+        for (name, wire, fields), status in zip(kept, self._status(jobs), strict=True):
+            yield _entry(name, wire, fields, status)
+
+    def _status(self, job_ids: Sequence[str]) -> list[str | None]:
+        if not job_ids:
+            return []
+        pipeline = self.client.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipeline.hget(keys.job(job_id), "status")
+        answers = pipeline.execute(raise_on_error=False)
+        return [text(a) if isinstance(a, bytes | str) else None for a in answers]
+
+    @explained
+    def put(self, entry: Entry, next_due: datetime | None, was: Entry | None) -> bool:
+        """Keep a schedule; False where its cursor has moved meanwhile."""
+        all_keys = [keys.SCHEDULES, keys.schedule(entry.name), keys.SCHEDULES_DUE]
+        arguments = [
+            entry.name,
+            json.dumps(entry.wire, sort_keys=True),
+            entry.version,
+            entry.declared,
+            "" if was and was.paused == entry.paused else int(entry.paused),
+            _micros(was.cursor) if was else "",
+            _micros(entry.cursor),
+            _micros(next_due),
+        ]
+        return bool(self._scripts.put_schedule(self.client, all_keys, arguments))
+
+    @explained
+    def remove(self, name: str) -> bool:
+        """Forget a schedule and its history; False where there is none."""
+        pipeline = self.client.pipeline()
+        pipeline.hdel(keys.SCHEDULES, name)
+        pipeline.zrem(keys.SCHEDULES_DUE, name)
+        pipeline.delete(
+            keys.schedule(name), keys.schedule_ticks(name), keys.schedule_history(name)
+        )
+        return bool(pipeline.execute()[0])
+
+    @explained
+    def pause(self, name: str) -> None:
+        """Send no tick of it until it is resumed."""
+        pipeline = self.client.pipeline()
+        pipeline.hset(keys.schedule(name), "paused", "1")
+        pipeline.zrem(keys.SCHEDULES_DUE, name)
+        pipeline.execute()
+
+    # What a scheduler asks
+
+    @explained
+    def due(self, limit: int) -> Due:
+        """Return schedules of which a tick is due, the longest due first."""
+        now, left, *names = self._scripts.due_schedules(
+            self.client, [keys.SCHEDULES_DUE], [limit]
+        )
+        return Due(
+            now=_moment(text(now)),
+            entries=list(self._entries([text(name) for name in names])),
+            next_in=None if int(left) < 0 else timedelta(microseconds=int(left)),
+        )
+
+    def send(
+        self,
+        entry: Entry,
+        tick: datetime,
+        next_due: datetime | None,
+        envelope: Envelope,
+        overlap: Overlap,
+    ) -> Answer:
+        """Enqueue the job of a tick and move the cursor to it, in one step.
+
+        Raises:
+            RedisError: the store did not confirm.
+        """
+        terms = envelope.terms
+        all_keys = [
+            keys.schedule(entry.name),
+            keys.SCHEDULES_DUE,
+            keys.schedule_ticks(entry.name),
+            keys.schedule_history(entry.name),
+            keys.SCHEDULES_OPEN,
+            keys.job(envelope.id),
+            keys.queue(terms.queue),
+            keys.QUEUES,
+            keys.wake(terms.queue),
+        ]
+        arguments: list[str | int | bytes] = [
+            entry.name,
+            entry.version,
+            _micros(entry.cursor),
+            _micros(tick),
+            _micros(next_due),
+            overlap,
+            keys.JOB_PREFIX,
+            envelope.id,
+            "LPUSH" if terms.at_front else "RPUSH",
+            KEPT,
+            AGAIN // _MICROSECOND,
+            *_job_fields(envelope, self.now()),
+        ]
+        answer = self._scripts.send_tick(self.client, all_keys, arguments)
+        return Answer(text(answer))
+
+    @explained
+    def miss(self, entry: Entry, missed: Missed, next_due: datetime | None) -> bool:
+        """Write down ticks that are not sent, and move the cursor past them."""
+        record = {
+            "due": _micros(missed.last),
+            "first": _micros(missed.first),
+            "outcome": "missed",
+            "count": missed.count,
+            "reason": missed.reason,
+        }
+        all_keys = [
+            keys.schedule(entry.name),
+            keys.SCHEDULES_DUE,
+            keys.schedule_ticks(entry.name),
+            keys.schedule_history(entry.name),
+        ]
+        arguments: list[str | int] = [
+            entry.name,
+            entry.version,
+            _micros(entry.cursor),
+            _micros(missed.last),
+            _micros(next_due),
+            json.dumps(record),
+            KEPT,
+        ]
+        return bool(self._scripts.miss_ticks(self.client, all_keys, arguments))
+
+    @explained
+    def lead(self, who: str, lease: timedelta) -> bool:
+        """Tell whether `who` is to do the work that one is enough for."""
+        milliseconds = lease // timedelta(milliseconds=1)
+        key = [keys.SCHEDULES_LEADER]
+        return bool(self._scripts.lead(self.client, key, [who, milliseconds]))
+
+    @explained
+    def stand_down(self, who: str) -> None:
+        """Let another lead at once."""
+        self._scripts.unlock(self.client, [keys.SCHEDULES_LEADER], [who])
+
+    # History
+
+    @explained
+    def note(self, name: str, tick: Tick) -> None:
+        """Write a tick into the history that moves no cursor."""
+        member = _micros(tick.due)
+        record = {
+            "due": member,
+            "sent": _micros(tick.sent_at),
+            "job": tick.job_id,
+            "outcome": tick.outcome,
+            "by_hand": tick.by_hand,
+        }
+        pipeline = self.client.pipeline()
+        pipeline.hset(keys.schedule_history(name), member, json.dumps(record))
+        pipeline.zadd(keys.schedule_ticks(name), {member: member})
+        pipeline.zadd(keys.SCHEDULES_OPEN, {f"{name}:{member}": member})
+        pipeline.execute()
+
+    @explained
+    def history(self, name: str, limit: int) -> list[Tick]:
+        """Return what became of the ticks of a schedule, latest first."""
+        ticks_key = keys.schedule_ticks(name)
+        members = [text(m) for m in self.client.zrevrange(ticks_key, 0, limit - 1)]
+        if not members:
+            return []
+        records = self.client.hmget(keys.schedule_history(name), members)
+        ticks = [_tick(job_hash.json_object(each)) for each in records if each]
+        open_jobs = [t.job_id or "" for t in ticks if t.outcome not in _CLOSED]
+        status = iter(self._status(open_jobs))
+        return [t if t.outcome in _CLOSED else _seen(t, next(status)) for t in ticks]
+
+    @explained
+    def note_outcomes(self, limit: int) -> int:
+        """Write down how jobs of ticks have ended; return how many are still open."""
+        now = self.now()
+        members = self.client.zrangebyscore(
+            keys.SCHEDULES_OPEN, "-inf", _micros(now), 0, limit
+        )
+        places = [text(member).rpartition(":") for member in members]
+        if not places:
+            return 0
+        pipeline = self.client.pipeline(transaction=False)
+        for name, _, tick in places:
+            pipeline.hget(keys.schedule_history(name), tick)
+        records = [job_hash.json_object(each) for each in pipeline.execute()]
+        status = self._status([text(each.get("job")) for each in records])
+        still_open = 0
+        for (name, _, tick), record, found in zip(places, records, status, strict=True):
+            member = f"{name}:{tick}"
+            if record and found is not None and found not in _FINAL:
+                pipeline.zadd(keys.SCHEDULES_OPEN, {member: _look_again(record, now)})
+                still_open += 1
+                continue
+            if record:
+                record["outcome"] = found or "gone"
+                pipeline.hset(keys.schedule_history(name), tick, json.dumps(record))
+            pipeline.zrem(keys.SCHEDULES_OPEN, member)
+        pipeline.execute()
+        return still_open
+
+
+#: Outcomes that do not change any more.
+_CLOSED = (*_FINAL, "missed", "gone")
+
+
+def _entry(name: str, wire: bytes, fields: Fields, status: str | None) -> Entry:
+    waiting = fields.text("waiting_since")
+    return Entry(
+        name=name,
+        wire=job_hash.json_object(wire),
+        version=fields.text("version"),
+        declared=fields.text("declared"),
+        paused=fields.text("paused") == "1",
+        cursor=_moment(fields.text("cursor")),
+        waiting_since=_moment(waiting) if waiting else None,
+        last_job=fields.text("last_job") or None,
+        last_status=status,
+    )
+
+
+def _job_fields(envelope: Envelope, now: datetime) -> list[str | int | bytes]:
+    terms, moment = envelope.terms, job_hash.time_text(now)
+    meta = job_hash.meta(terms, None)
+    fields: dict[str, str | int | bytes] = {
+        "created_at": moment,
+        "data": job_hash.payload(terms.task, envelope.arguments),
+        "description": envelope.description,
+        **job_hash.standing(terms),
+        "enqueued_at": moment,
+        **({"meta": meta} if meta else {}),
+    }
+    return [word for pair in fields.items() for word in pair]
+
+
+def _tick(record: Mapping[str, Any]) -> Tick:
+    sent = record.get("sent")
+    return Tick(
+        due=_moment(record["due"]),
+        sent_at=_moment(sent) if sent else None,
+        job_id=record.get("job"),
+        outcome=record.get("outcome", ""),
+        reason=record.get("reason", ""),
+        count=record.get("count", 1),
+        by_hand=bool(record.get("by_hand")),
+    )
+
+
+def _seen(tick: Tick, status: str | None) -> Tick:
+    return replace(tick, outcome=status or "gone")
+
+
+def _look_again(record: Mapping[str, Any], now: datetime) -> str:
+    """Return when a job is to be looked at again."""
+    age = (now - _moment(record["sent"])).total_seconds()
+    wait = timedelta(seconds=min(max(1.0, age * _SHARE), _RAREST))
+    return _micros(now + wait)
+
+
+def _micros(moment: datetime | None) -> str:
+    return "" if moment is None else str((moment - _EPOCH) // _MICROSECOND)
+
+
+def _moment(micros: str) -> datetime:
+    return _EPOCH + int(micros) * _MICROSECOND
