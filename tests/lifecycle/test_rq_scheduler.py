@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import psutil
 import pytest
 from rq import Queue, Repeat, Retry
 from rq.serializers import JSONSerializer
@@ -99,7 +100,11 @@ def test_ours_takes_over_from_one_that_was_killed(begin, queue, store, log, unti
     stock = begin(STOCK)
     begin(OURS)
     until(lambda: store.keys("rq:scheduler:*"), "its scheduler says who it is")
+    lives = [psutil.Process(stock.pid)]
+    lives += lives[0].children(recursive=True)
     os.killpg(stock.pid, signal.SIGKILL)  # with its scheduler
+    # That has the worker's connection, too: Redis may give it a job until it is gone.
+    assert not psutil.wait_procs(lives, DEADLINE)[1]
     key = keys.scheduler_lock("default")
     expected = _send(queue)
     held = store.pttl(key)
