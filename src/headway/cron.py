@@ -54,9 +54,9 @@ class Cron:
 
     def _next_of_day(self, shown: datetime, zone: ZoneInfo) -> datetime | None:
         after = shown.replace(tzinfo=None, fold=0)
-        if shown.fold:
+        fold = local_time.fold_at(after, zone) if shown.fold else None
+        if fold is not None:
             # Seen a second time: up to the end of the fold, all has been due.
-            fold = _fold_at(after, zone)
             after = fold.local_end - SECOND
         found = cron_line.following(self.line, after)
         return found and local_time.due(found, zone)
@@ -87,9 +87,3 @@ class Cron:
                 return gap.end
             later = cron_line.following(self.line, later)
         return later and local_time.first_pass(later, zone)
-
-
-def _fold_at(local: datetime, zone: ZoneInfo) -> Fold:
-    fold = local_time.fold_at(local, zone)
-    assert fold is not None, "astimezone() sets fold in a fold alone"  # noqa: S101
-    return fold

@@ -10,6 +10,7 @@ from typing import Annotated, assert_type
 from headway import (
     App,
     AsyncTask,
+    At,
     Cron,
     Every,
     Job,
@@ -23,6 +24,7 @@ from headway import (
     Retry,
     RunningJob,
     Schedule,
+    Solar,
     Task,
     Unique,
     current_job,
@@ -115,6 +117,10 @@ add.using(repeat=None)
 assert_type(add.enqueue(1).info().repeats_left, int | None)
 nightly = Schedule("nightly", Cron("0 3 * * *", zone="Europe/Oslo"), add.message(1))
 often = Schedule("often", Every(minutes=5), add.message(1))
+once = Schedule("once", At(datetime(2030, 1, 31, 9, 0, tzinfo=UTC)), add.message(1))
+dusk = Schedule(
+    "dusk", Solar("sunset", 59.9, 10.7, offset=timedelta(1)), add.message(1)
+)
 
 
 @app.on_worker_start(queue="gpu")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from headway import (
     App,
+    At,
     Cron,
     Every,
     Job,
@@ -13,6 +14,7 @@ from headway import (
     Repeat,
     Retry,
     Schedule,
+    Solar,
     Unique,
     exponential,
 )
@@ -130,3 +132,7 @@ App(queues=[Queue("a")])  # E
 Schedule("a", "0 3 * * *", add.message(1))  # E
 Schedule("a", Cron("0 3 * * *"), add)  # E
 Every("5m")  # E
+Every(minutes=5, jitter=5)  # E
+At("2030-01-31")  # E
+Solar("sunset", "59.9", 10.7)  # E
+Cron("0 3 * * *", zone=1)  # E
