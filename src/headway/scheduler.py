@@ -124,7 +124,7 @@ class Scheduler:
     def run(self, stop: Event) -> None:
         """Send what is due until told to stop; an outage of the store is waited out."""
         log.info(
-            "scheduler started: %s schedules declared, queues %s",
+            "scheduler started: %s schedules, queues %s",
             sum(map(len, (self._declared or {}).values())),
             ", ".join(self._names),
         )
