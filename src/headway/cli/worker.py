@@ -87,7 +87,8 @@ log = logging.getLogger("headway.worker")
 @click.option(
     "--with-scheduler",
     is_flag=True,
-    help="Also move RQ's delayed and repeating jobs when they are due.",
+    help="Also be a scheduler, in a process of its own; delayed jobs are sent of the "
+    "queues that it serves.",
 )
 def worker(
     *,

@@ -79,6 +79,15 @@ class Promotion:
         due = None if micros < 0 else micros / _MICROSECONDS
         return Round(moved=moved + len(left), next_due=due)
 
+    def all(self) -> None:
+        """Move whatever is due.
+
+        Raises:
+            RedisError: Redis does not answer, or refuses it; no job is lost of that.
+        """
+        while self.round().moved:
+            pass
+
     def _asked(self) -> tuple[int, int, list[Any], list[Any], list[int]]:
         arguments = (
             keys.JOB_PREFIX,

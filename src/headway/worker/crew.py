@@ -19,6 +19,7 @@ from headway.worker.loss import MIB, Loss, loss_of
 from headway.worker.member import Doom, Member, fork, new_holder, spawn
 from headway.worker.office import Office
 from headway.worker.plan import Plan
+from headway.worker.scheduling import Scheduling
 from headway.worker.slot import State
 from headway.worker.start import Start
 
@@ -44,6 +45,8 @@ class Crew:
         finishers: Finishers,
         address: Address,
         forget: Callable[[], None],
+        *,
+        scheduling: Scheduling | None = None,
     ) -> None:
         self.members = tuple(members)
         self.is_leaving = False
@@ -53,6 +56,7 @@ class Crew:
         self.is_unfit = False
         self._office = office
         self._finishers = finishers
+        self._scheduling = scheduling
         self._address = address
         self._forget = forget
         self._losses: list[Loss] = []
@@ -88,6 +92,8 @@ class Crew:
     def leave(self) -> None:
         """Ask all to leave after the jobs that they run."""
         self.is_leaving = True
+        if self._scheduling is not None:
+            self._scheduling.leave()
         for member in self.members:
             member.retired = True
             member.slot.ask_to_stop()
@@ -114,6 +120,8 @@ class Crew:
         """End whatever there is; what is left undone is recovered by others."""
         self.kill()
         self._finishers.kill()
+        if self._scheduling is not None:
+            self._scheduling.kill()
 
     def end_superseded(self, children: Sequence[str]) -> None:
         """End children that run what others have recovered from them: it is void."""
@@ -143,7 +151,9 @@ class Crew:
                 return
             if pid == 0:
                 return
-            if self._finishers.has_ended(pid, status):
+            if self._finishers.has_ended(pid, status) or (
+                self._scheduling and self._scheduling.has_ended(pid, status)
+            ):
                 continue
             for member in self.members:
                 if member.pid == pid:
@@ -216,10 +226,12 @@ class Crew:
         broker.forget(self._losses[0].holder, self._office.identity.machine_id)
 
     def maintain(self) -> None:
-        """Have RQ's registries tended, now and then, and look after the finishers."""
+        """Have RQ's registries tended, now and then; look after what is no child."""
         if not self.is_leaving and self._office.is_due("maintenance", MAINTENANCE):
             self._finishers.maintain(self.members[0].worker)
         self._finishers.look_after()
+        if self._scheduling is not None:
+            self._scheduling.look_after()
 
     def start_missing(self) -> None:
         """Start a child in each place that has none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import pickle
@@ -13,12 +12,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, NamedTuple, cast
 
 from headway.lease import Holder
+from headway.worker import process
 from headway.worker.address import Address
 from headway.worker.aftermath import Why
-from headway.worker.process import begin, leave
 from headway.worker.slot import Slot
 from headway.worker.start import Start
 
@@ -119,16 +119,7 @@ def fork(start: Start, slot: Slot, address: Address, forget: Callable[[], None])
 
     `forget` closes, in the child, the connections that are its parent's.
     """
-    parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    gc.freeze()  # what is there now is shared with the child until somebody writes it
-    pid = os.fork()
-    if pid:
-        return pid
-    signal.set_wakeup_fd(-1)
-    forget()
-    return leave(begin, start, address, slot, parent)
+    return process.fork(partial(process.begin, start, address, slot), forget)
 
 
 def spawn(
@@ -143,17 +134,17 @@ def spawn(
     Raises:
         OSError: it could not be started, or ended before it was told what to be.
     """
-    process = subprocess.Popen(
+    program = subprocess.Popen(
         [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{_PROGRAM}"],
         stdin=subprocess.PIPE,
         env={**os.environ, **environment},
         pass_fds=[slot.descriptor, *inherited],
     )
-    process.returncode = 0  # the supervisor waits for all its children by itself
-    pipe = cast("IO[bytes]", process.stdin)
+    program.returncode = 0  # the supervisor waits for all its children by itself
+    pipe = cast("IO[bytes]", program.stdin)
     with pipe:
         pickle.dump((start, slot.descriptor, os.getpid(), address), pipe)
-    return process.pid
+    return program.pid
 
 
 #: What a spawned child runs; its path is its parent's, that of its jobs' programs not.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import gc
 import logging
 import os
 import random
@@ -23,8 +24,26 @@ log = logging.getLogger("headway.worker")
 P = ParamSpec("P")
 
 
-def begin(start: Start, address: Address, slot: Slot, parent: int) -> int:
-    """Be the child, in a process that has just begun; return the exit code."""
+def fork(run: Callable[[int], int], forget: Callable[[], None]) -> int:
+    """Start a copy of this process that runs something; return its process id.
+
+    What it runs is given the id of this process, and returns the copy's exit code.
+    `forget` closes, in the copy, the connections that are its parent's.
+    """
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    gc.freeze()  # what is there now is shared with the copy until somebody writes it
+    pid = os.fork()
+    if pid:
+        return pid
+    signal.set_wakeup_fd(-1)
+    forget()
+    return leave(run, parent)
+
+
+def become(parent: int) -> None:
+    """Be no supervisor any more, but something that lives as long as one."""
     die_with(parent)
     os.setpgid(0, 0)  # a signal for the child reaches what its jobs have started
     for number in (signal.SIGTERM, signal.SIGCHLD):
@@ -33,6 +52,11 @@ def begin(start: Start, address: Address, slot: Slot, parent: int) -> int:
     # In C: it tells where a child is that holds the interpreter's lock, too.
     faulthandler.register(signal.SIGQUIT, all_threads=True)
     random.seed()
+
+
+def begin(start: Start, address: Address, slot: Slot, parent: int) -> int:
+    """Be the child, in a process that has just begun; return the exit code."""
+    become(parent)
     return Child(start, address.connect(), slot, parent).run()
 
 

@@ -27,6 +27,7 @@ from headway.worker.member import Member
 from headway.worker.office import Office
 from headway.worker.plan import Plan
 from headway.worker.recover import Recovery
+from headway.worker.scheduling import Scheduling
 from headway.worker.slot import Slot
 from headway.worker.supervisor import Supervisor
 from headway.worker.upkeep import Upkeep
@@ -75,9 +76,15 @@ def serve(
         members = _members(plan, queues, children, claimed)
         forget = pool.close_inherited
         finishers = Finishers(office, address, forget)
-        crew = Crew(office, members, finishers, address, forget)
-        promote_all = Promotion(own, names).round if with_scheduler else None
-        upkeep = Upkeep(office, crew, promote=promote_all)
+        bursts = plan.limits.burst  # then it is enough to look once
+        scheduling = (
+            Scheduling(office, address, forget)
+            if with_scheduler and not bursts
+            else None
+        )
+        crew = Crew(office, members, finishers, address, forget, scheduling=scheduling)
+        promotion = Promotion(own, names) if with_scheduler and bursts else None
+        upkeep = Upkeep(office, crew, promotion=promotion)
         recovery = Recovery(office, finishers, Leftovers(own, names))
         supervisor = Supervisor(office, crew, upkeep, recovery, grace=settings.grace)
         return supervisor.run()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import partial
 
 from headway.errors import ConfigurationError
 from headway.wire import keys
+from headway.wire.promotion import Promotion
 from headway.wire.reading import text
 from headway.wire.steadfast import until_taken
 from headway.worker import watch
@@ -24,8 +24,6 @@ log = logging.getLogger("headway.worker")
 NUDGE = 0.08
 #: When leases that could not be prolonged are to be tried again, in seconds.
 SOON = 0.5
-#: How often scheduled jobs are looked for, in seconds.
-PROMOTE = 1.0
 #: How often RQ's records are kept alive, in seconds.
 BEAT = 10.0
 #: For how long such a record outlives a worker that is lost, in seconds; as rq's own
@@ -43,12 +41,12 @@ class Upkeep:
         office: Office,
         crew: Crew,
         *,
-        promote: Callable[[], object] | None,
+        promotion: Promotion | None,
     ) -> None:
         self._office = office
         self._crew = crew
         self._members = crew.members
-        self._promote = promote
+        self._promotion = promotion
         self._misused: set[str] = set()
         self._records = {
             member.worker: Record(
@@ -77,8 +75,8 @@ class Upkeep:
                     each.die(self._office.seconds)
                 raise
             born.append(record)
-        if self._promote is not None:
-            self._office.contact.made(self._promote)
+        if self._promotion is not None:
+            self._office.contact.made(self._promotion.all)
 
     def _refuse_namesakes(self) -> None:
         """Refuse a name that a worker here has, with another number of children."""
@@ -187,8 +185,6 @@ class Upkeep:
             "nudge", NUDGE
         ):
             self._office.contact.made(self._office.broker.nudge)
-        if self._promote is not None and self._office.is_due("promote", PROMOTE):
-            self._office.contact.made(self._promote)
 
     def _may_take_jobs(self, member: Member) -> bool:
         waits = member.is_alive and member.slot.state is State.IDLE
