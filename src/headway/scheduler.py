@@ -37,12 +37,14 @@ log = logging.getLogger("headway.scheduler")
 
 #: How often the one who leads looks, and the others, at least.
 OFTEN, NOW_AND_THEN = timedelta(seconds=0.025), timedelta(seconds=1)
+#: What is due sooner than this is sent together.
+SHORTEST = timedelta(seconds=0.005)
 #: For how long one leads without being heard of.
 LEASE = timedelta(seconds=2)
 #: How often it is looked how jobs have ended.
 OUTCOMES = timedelta(seconds=1)
 #: How many schedules are served in one round, and ticks of each.
-SCHEDULES, TICKS = 200, 100
+SCHEDULES, TICKS = 1000, 100
 #: How many outcomes are written down at once.
 ENDED = 500
 
@@ -152,7 +154,8 @@ class Scheduler:
         ]
         self._note_outcomes()
         # One that does not lead comes later, also where something is due: it is sent.
-        return min(waits) if self._is_leader else longest
+        wait = min(waits) if self._is_leader else longest
+        return max(wait, SHORTEST) if wait else wait  # nothing: more is due by now
 
     def _declare(self) -> None:
         if self._declared is None:
@@ -162,9 +165,12 @@ class Scheduler:
         if diff is None:
             return  # the store is away: again, in the next round
         self._declared = None
-        for word in ("added", "changed", "removed"):
-            for name in getattr(diff, word):
-                log.info("schedule %s: %s", word, name)
+        for name in diff.added:
+            log.info("schedule %s added", name)
+        for name, what in diff.changed.items():
+            log.info("schedule %s changed: %s", name, what)
+        for name in diff.removed:
+            log.info("schedule %s removed: the code declares it no more", name)
 
     def _lead(self) -> None:
         """Be the one who looks often, if nobody else is; the first store says so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -79,7 +80,8 @@ class Diff:
     """What a declaration has changed in the store."""
 
     added: Sequence[str] = ()
-    changed: Sequence[str] = ()
+    #: By name: what of it, in words.
+    changed: Mapping[str, str]
     removed: Sequence[str] = ()
 
     def __bool__(self) -> bool:
@@ -236,13 +238,13 @@ class Schedules:
             for entry in timetable.entries()
         }
         added = [name for name in wanted if name not in there]
-        changed = [
-            name
+        changed = {
+            name: _difference(there[name][1], schedule.to_wire(), module)
             for name, (module, schedule) in wanted.items()
             if name in there
             and (there[name][1].version, there[name][1].declared)
             != (version_of(schedule.to_wire()), module)
-        ]
+        }
         removed = [
             name
             for name, (_, entry) in there.items()
@@ -345,6 +347,19 @@ class Schedules:
             overlap=str(wire.get("overlap", "")),
             problem=problem,
         )
+
+
+def _difference(was: Entry, wire: Mapping[str, Any], module: str) -> str:
+    """Say what of a schedule is another now."""
+    pairs = [(key, was.wire.get(key), wire.get(key)) for key in {**was.wire, **wire}]
+    pairs.append(("declared", was.declared or "at run time", module))
+    return ", ".join(
+        f"{key} {_json(old)} -> {_json(new)}" for key, old, new in pairs if old != new
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def by_name(

@@ -221,14 +221,17 @@ def test_another_timing_in_its_place_begins_now(engine, scheduler, schedules):
 def test_the_code_is_the_truth_of_what_it_declares(engine, schedules):
     schedules.add(every(engine, "by-hand"))
     first = schedules.declare({"tasks.schedules": [every(engine, n) for n in "ab"]})
-    assert (first.added, first.changed, first.removed) == (["a", "b"], [], [])
+    assert (first.added, first.changed, first.removed) == (["a", "b"], {}, [])
     assert not schedules.declare({"tasks.schedules": [every(engine, n) for n in "ab"]})
     schedules.pause("b")
     timing = Cron("0 3 * * *", zone="Europe/Oslo")
     second = schedules.declare(
         {"tasks.schedules": [every(engine, "b", timing=timing), every(engine, "c")]}
     )
-    assert (second.added, second.changed, second.removed) == (["c"], ["b"], ["a"])
+    assert (second.added, second.removed) == (["c"], ["a"])
+    [(name, what)] = second.changed.items()
+    assert name == "b"
+    assert what.startswith('timing {"hours": 1, "kind": "every"} -> {"kind": "cron"')
     assert [info.name for info in schedules] == ["b", "by-hand", "c"]
     assert schedules.get("b").paused  # what a person has stopped stays so
     assert schedules.get("b").timing == "0 3 * * * in Europe/Oslo"
