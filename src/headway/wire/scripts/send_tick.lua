@@ -83,12 +83,16 @@ if last and (ARGV[6] == 'skip' or ARGV[6] == 'queue') and is_alive(last) then
   return 'skipped'
 end
 
--- One that is there was sent by a schedule of this name that was removed since.
+-- One that is there was sent by a schedule of this name that was removed since. A list
+-- that is none stops it here, while nothing is written: later, the job would be there
+-- and in no queue.
+local wakes = call('LLEN', KEYS[9])
+call('LLEN', KEYS[7])
 if call('EXISTS', KEYS[6]) == 0 then
   call('HSET', KEYS[6], unpack(ARGV, FIRST))
   call('SADD', KEYS[8], KEYS[7])
   call(ARGV[9], KEYS[7], ARGV[8])
-  if call('LLEN', KEYS[9]) == 0 then
+  if wakes == 0 then
     call('RPUSH', KEYS[9], 1)
   end
 end
