@@ -82,7 +82,7 @@ class RedisTimetable(Asker):
 
     @explained
     def put(self, entry: Entry, next_due: datetime | None, was: Entry | None) -> bool:
-        """Keep a schedule; False where its cursor has moved meanwhile."""
+        """Keep a schedule; False where it is not what it was."""
         all_keys = [keys.SCHEDULES, keys.schedule(entry.name), keys.SCHEDULES_DUE]
         arguments = [
             entry.name,
@@ -93,6 +93,7 @@ class RedisTimetable(Asker):
             _micros(was.cursor) if was else "",
             _micros(entry.cursor),
             _micros(next_due),
+            was.version if was else "",
         ]
         return bool(self._scripts.put_schedule(self.client, all_keys, arguments))
 

@@ -11,11 +11,13 @@
 -- ARGV[6]  where its cursor is believed to be; empty where there is to be none yet
 -- ARGV[7]  its cursor from now on, in microseconds since 1970
 -- ARGV[8]  its next tick; empty where there is none
+-- ARGV[9]  its version as it is believed to be; empty where there is to be none yet
 --
--- Returns 1, or 0 where the cursor is not where it was believed to be.
+-- Returns 1, or 0 where it is not as it was believed to be.
 
 local call = redis.call
-if (call('HGET', KEYS[2], 'cursor') or '') ~= ARGV[6] then
+local state = call('HMGET', KEYS[2], 'cursor', 'version')
+if (state[1] or '') ~= ARGV[6] or (state[2] or '') ~= ARGV[9] then
   return 0
 end
 local paused = ARGV[5]
