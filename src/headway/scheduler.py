@@ -188,7 +188,8 @@ class Scheduler:
         due = timetable.due(SCHEDULES)
         for entry in due.entries:
             what = f"schedule {entry.name}"
-            if not self._rests(what):
+            # One that was paused as we asked has no misfires: they are its pause.
+            if not (entry.paused or self._rests(what)):
                 self._tried(what, partial(self._serve_one, timetable, entry, due))
         return due.next_in if due.next_in is not None else NOW_AND_THEN
 
@@ -207,7 +208,7 @@ class Scheduler:
             if not done or todo.next_due is None or todo.next_due > due.now:
                 break
             found = timetable.entry(entry.name)
-            if found is None or found.version != entry.version:
+            if found is None or found.paused or found.version != entry.version:
                 break
             entry = found
         return True

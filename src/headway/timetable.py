@@ -135,7 +135,8 @@ class Timetable(Protocol):
     def put(self, entry: Entry, next_due: datetime | None, was: Entry | None) -> bool:
         """Keep a schedule in place of what `was`; a paused one stays so unless told.
 
-        Returns False where it is not what it was: its cursor has moved meanwhile.
+        Returns False where it is not what it was: its cursor has moved meanwhile, or
+        somebody else has changed it.
 
         Raises:
             StoreError: the store does not answer.
@@ -184,7 +185,7 @@ class Timetable(Protocol):
     def miss(self, entry: Entry, missed: Missed, next_due: datetime | None) -> bool:
         """Write down ticks that are not sent, and move the cursor past them.
 
-        Returns False where somebody else has moved it.
+        Returns False where somebody else has moved it, or paused or resumed it.
 
         Raises:
             StoreError: the store does not answer.

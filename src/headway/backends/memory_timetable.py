@@ -59,7 +59,7 @@ class MemoryTimetable:
         """Keep a schedule in place of what `was`; a paused one stays so unless told."""
         with self._lock:
             kept = self._kept.get(entry.name)
-            if (kept.entry.cursor if kept else None) != (was.cursor if was else None):
+            if _state(kept.entry if kept else None) != _state(was):
                 return False
             if kept is None:
                 self._kept[entry.name] = _Kept(entry=entry, next_due=next_due)
@@ -108,7 +108,9 @@ class MemoryTimetable:
         """Enqueue the job of a tick and move the cursor to it, in one step."""
         with self._lock:
             kept = self._kept.get(entry.name)
-            if kept is None or not _is_as_believed(kept.entry, entry):
+            if kept is None or kept.entry.paused:
+                return Answer.BEHIND
+            if _state(kept.entry) != _state(entry):
                 return Answer.BEHIND
             now = self.now()
             if now < tick:
@@ -133,7 +135,9 @@ class MemoryTimetable:
         """Write down ticks that are not sent, and move the cursor past them."""
         with self._lock:
             kept = self._kept.get(entry.name)
-            if kept is None or kept.entry.cursor != entry.cursor:
+            if kept is None or _state(kept.entry) != _state(entry):
+                return False
+            if kept.entry.paused != entry.paused:
                 return False
             kept.remember(
                 Tick(
@@ -179,6 +183,6 @@ class MemoryTimetable:
         """Do nothing: there is one process."""
 
 
-def _is_as_believed(entry: Entry, believed: Entry) -> bool:
-    same = entry.cursor == believed.cursor and entry.version == believed.version
-    return same and not entry.paused
+def _state(entry: Entry | None) -> tuple[datetime, str] | None:
+    """Return what must be as it was believed to be."""
+    return (entry.cursor, entry.version) if entry else None

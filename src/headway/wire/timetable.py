@@ -196,6 +196,7 @@ class RedisTimetable(Asker):
             _micros(next_due),
             json.dumps(record),
             KEPT,
+            int(entry.paused),
         ]
         return bool(self._scripts.miss_ticks(self.client, all_keys, arguments))
 

@@ -11,12 +11,13 @@
 -- ARGV[5]  the tick after it; empty where there is none
 -- ARGV[6]  what became of them, as JSON
 -- ARGV[7]  how many ticks are remembered
+-- ARGV[8]  "1" where it is believed to be paused, else "0"
 --
--- Returns 1, or 0 where somebody else has moved the cursor.
+-- Returns 1, or 0 where somebody else has moved the cursor, or paused or resumed it.
 
 local call = redis.call
-local state = call('HMGET', KEYS[1], 'version', 'cursor')
-if state[1] ~= ARGV[2] or state[2] ~= ARGV[3] then
+local state = call('HMGET', KEYS[1], 'version', 'cursor', 'paused')
+if state[1] ~= ARGV[2] or state[2] ~= ARGV[3] or state[3] ~= ARGV[8] then
   return 0
 end
 call('HSET', KEYS[4], ARGV[4], ARGV[6])
@@ -28,7 +29,7 @@ if surplus > 0 then
   call('HDEL', KEYS[4], unpack(oldest))
 end
 call('HSET', KEYS[1], 'cursor', ARGV[4])
-if ARGV[5] == '' then
+if ARGV[5] == '' or ARGV[8] == '1' then
   call('ZREM', KEYS[2], ARGV[1])
 else
   call('ZADD', KEYS[2], ARGV[5], ARGV[1])
