@@ -159,7 +159,14 @@ class Schedule:
                 grace=timedelta(seconds=wire["grace"]),
                 overlap=wire["overlap"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        # What nonsense in its place may raise as it is taken for what it is not.
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            ArithmeticError,
+        ) as error:
             raise ConfigurationError(
                 f"schedule {name!r}: what is stored of it cannot be read: {error!r}; "
                 "remove it, and add it again"

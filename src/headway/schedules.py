@@ -6,8 +6,8 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol, cast
 from zoneinfo import ZoneInfo
 
 from headway.backend import Backend
@@ -17,6 +17,7 @@ from headway.message import Message
 from headway.options import Options
 from headway.queue import Queue
 from headway.schedule import Schedule, version_of
+from headway.spelling import meant
 from headway.task import DefinedTask
 from headway.ticks import missed_between
 from headway.timetable import Entry, Tick, Timetable
@@ -60,7 +61,7 @@ class ScheduleInfo:
     task: str
     args: tuple[object, ...]
     kwargs: Mapping[str, object]
-    #: None where the task says it.
+    #: None where neither the call nor its task says it.
     queue: str | None
     #: The next tick, in the schedule's own zone; None: there is none, or it is paused.
     next_due: datetime | None
@@ -69,8 +70,15 @@ class ScheduleInfo:
     paused: bool
     #: The module that declares it, as tasks.schedules; empty for one made at run time.
     declared: str
-    misfire: str
-    overlap: str
+    #: The zone of its times; UTC where the timing has none of its own.
+    zone: str = "UTC"
+    #: No ticks before this, or after that.
+    start: datetime | None = None
+    end: datetime | None = None
+    misfire: str = ""
+    misfire_limit: int = 0
+    grace: timedelta = timedelta(0)
+    overlap: str = ""
     #: Why it cannot be sent, where its task or timing cannot be read.
     problem: str = ""
 
@@ -107,7 +115,9 @@ class Schedules:
         """
         found: list[ScheduleInfo] = []
         for timetable in self.timetables():
-            found += [self._info(timetable, entry) for entry in timetable.entries()]
+            entries = timetable.entries()
+            last = timetable.latest([entry.name for entry in entries])
+            found += map(self._info, entries, last)
         return sorted(found, key=lambda info: info.name)
 
     def get(self, name: str) -> ScheduleInfo:
@@ -117,7 +127,9 @@ class Schedules:
             ScheduleNotFoundError: there is none of that name.
             StoreError: the store does not answer.
         """
-        return self._info(*self._found(name))
+        timetable, entry = self._found(name)
+        [last] = timetable.latest([name])
+        return self._info(entry, last)
 
     def history(self, name: str, limit: int = 20) -> list[Tick]:
         """Return what became of its ticks, latest first.
@@ -128,6 +140,23 @@ class Schedules:
         """
         timetable, _entry = self._found(name)
         return timetable.history(name, limit)
+
+    def upcoming(self, name: str, count: int = 5) -> list[datetime]:
+        """Return its next ticks, in its own zone; of a paused one, if it went on now.
+
+        Raises:
+            ScheduleNotFoundError: there is none of that name.
+            ConfigurationError: its task or timing cannot be read.
+            StoreError: the store does not answer.
+        """
+        timetable, entry = self._found(name)
+        schedule, zone = self._read(entry), _zone_of(entry.wire)
+        moment = max(entry.cursor, timetable.now()) if entry.paused else entry.cursor
+        found: list[datetime] = []
+        while len(found) < count and (tick := schedule.next_after(moment)):
+            found.append(tick.astimezone(zone))
+            moment = tick
+        return found
 
     # Changing
 
@@ -313,39 +342,40 @@ class Schedules:
         for timetable in self.timetables():
             if (entry := timetable.entry(name)) is not None:
                 return timetable, entry
+        there = [e.name for each in self.timetables() for e in each.entries()]
         raise ScheduleNotFoundError(
-            f"no schedule {name!r}: it never was, it was removed, or no scheduler has "
-            "run yet since the code declares it"
+            f"no schedule {name!r}: {meant(name, there).rstrip() or _NOT_THERE}"
         )
 
     def _read(self, entry: Entry) -> Schedule:
         return Schedule.from_wire(entry.name, entry.wire, self._host.resolve)
 
-    def _info(self, timetable: Timetable, entry: Entry) -> ScheduleInfo:
-        wire, history = entry.wire, timetable.history(entry.name, 1)
-        timing, problem, next_due = "", "", None
+    def _info(self, entry: Entry, last: Tick | None) -> ScheduleInfo:
         try:
             schedule = self._read(entry)
         except HeadwayError as error:
-            problem = str(error)
-        else:
-            timing = schedule.timing.in_words
-            found = None if entry.paused else schedule.next_after(entry.cursor)
-            next_due = found and found.astimezone(_zone_of(wire))
+            return _unread(entry, last, str(error))
+        found = None if entry.paused else schedule.next_after(entry.cursor)
+        arguments, options = schedule.message.arguments, schedule.message.options
+        zone = _zone_of(entry.wire)
         return ScheduleInfo(
             name=entry.name,
-            timing=timing,
-            task=str(wire.get("task", "")),
-            args=tuple(wire.get("args", ())),
-            kwargs=dict(wire.get("kwargs", {})),
-            queue=wire.get("options", {}).get("queue"),
-            next_due=next_due,
-            last=history[0] if history else None,
+            timing=schedule.timing.in_words,
+            task=schedule.message.task,
+            args=arguments.args,
+            kwargs=arguments.kwargs,
+            queue=options.get("queue"),
+            next_due=found and found.astimezone(zone),
+            last=last,
             paused=entry.paused,
             declared=entry.declared,
-            misfire=str(wire.get("misfire", "")),
-            overlap=str(wire.get("overlap", "")),
-            problem=problem,
+            zone=zone.key,
+            start=schedule.start,
+            end=schedule.end,
+            misfire=schedule.misfire,
+            misfire_limit=schedule.misfire_limit,
+            grace=schedule.grace,
+            overlap=schedule.overlap,
         )
 
 
@@ -381,6 +411,29 @@ def by_name(
     return found
 
 
+def _unread(entry: Entry, last: Tick | None, problem: str) -> ScheduleInfo:
+    """Return what can be told of one whose task or timing cannot be read."""
+    wire = entry.wire
+    args, kwargs = wire.get("args"), wire.get("kwargs")
+    return ScheduleInfo(
+        name=entry.name,
+        timing="",
+        task=str(wire.get("task", "")),
+        args=tuple(cast("list[object]", args)) if isinstance(args, list) else (),
+        kwargs=cast("dict[str, object]", kwargs) if isinstance(kwargs, dict) else {},
+        queue=None,
+        next_due=None,
+        last=last,
+        paused=entry.paused,
+        declared=entry.declared,
+        problem=problem,
+    )
+
+
+_NOT_THERE = (
+    "it never was, it was removed, or no scheduler has run yet since the code declares "
+    "it"
+)
 _BUSY = "schedule {!r} moves so fast that it cannot be changed: pause it first"
 
 

@@ -6,11 +6,11 @@ import importlib
 from bisect import bisect_left
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, date, datetime, timedelta
-from difflib import get_close_matches
 from typing import Any
 
 from headway.errors import ConfigurationError, MissingExtraError
 from headway.span import in_words
+from headway.spelling import meant
 
 #: How far the sun stands above the horizon, and whether it rises. At sunrise its upper
 #: edge is seen, by the air's refraction, while its middle is 50' below.
@@ -124,9 +124,8 @@ class Solar:
 
 def _did_you_mean(event: str) -> str:
     known = [*_EVENTS, _NOON]
-    alike = get_close_matches(str(event), known, n=1)
-    meant = f"did you mean {alike[0]!r}? " if alike else ""
-    return f"no such event; {meant}there are {', '.join(sorted(known))}"
+    alike = meant(str(event), known)
+    return f"no such event; {alike}there are {', '.join(sorted(known))}"
 
 
 def _astral(module: str) -> Any:  # noqa: ANN401 - it is not always installed

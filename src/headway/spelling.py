@@ -1,9 +1,17 @@
-"""How a time that was not understood is written instead, ready to be copied."""
+"""How what was not understood is written instead, ready to be copied."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+
+def meant(name: str, there: Iterable[str]) -> str:
+    """Return a question that names what is spelled alike, or nothing."""
+    alike = get_close_matches(name, list(there), n=1)
+    return f"did you mean {alike[0]!r}? " if alike else ""
 
 
 def respelled(value: object, *, as_: type[timedelta | datetime]) -> str:

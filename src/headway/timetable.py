@@ -208,6 +208,14 @@ class Timetable(Protocol):
         """
         ...
 
+    def latest(self, names: Sequence[str]) -> list[Tick | None]:
+        """Return what became of the last tick of each of these schedules.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        ...
+
     def note_outcomes(self, limit: int) -> int:
         """Write down how jobs of ticks have ended; return how many are still open.
 

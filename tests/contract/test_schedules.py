@@ -192,8 +192,24 @@ def test_names_are_not_taken_twice_nor_made_up(engine, schedules):
     for act in (schedules.get, schedules.pause, schedules.run_now, schedules.remove):
         with pytest.raises(ScheduleNotFoundError, match="no schedule 'other'"):
             act("other")
+    with pytest.raises(ScheduleNotFoundError, match="did you mean 'sum'"):
+        schedules.get("sun")
     schedules.remove("sum")
     assert schedules.all() == []
+
+
+def test_the_next_ticks_are_told_in_the_zone_of_the_schedule(engine, schedules):
+    timing = Cron("0 3 * * *", zone="Asia/Tokyo")
+    schedules.add(every(engine, timing=timing, end=engine.app.clock.now() + 70 * HOUR))
+    coming = schedules.upcoming("sum")
+    assert coming[0] == schedules.get("sum").next_due
+    assert len(coming) in (2, 3)
+    assert {tick.hour for tick in coming} == {3}
+    assert len(schedules.upcoming("sum", 1)) == 1
+    schedules.pause("sum")
+    engine.pass_time(24 * HOUR)
+    # As if it went on now: what is due meanwhile is missed.
+    assert schedules.upcoming("sum") == coming[1:]
 
 
 def test_another_message_in_its_place_changes_no_tick(engine, scheduler, schedules):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -170,6 +170,10 @@ class MemoryTimetable:
             else tick
             for tick in ticks
         ]
+
+    def latest(self, names: Sequence[str]) -> list[Tick | None]:
+        """Return what became of the last tick of each of these schedules."""
+        return [next(iter(self.history(name, 1)), None) for name in names]
 
     def note_outcomes(self, limit: int) -> int:  # noqa: ARG002 - nothing is forgotten here
         """Do nothing: the jobs themselves are there as long as their history."""

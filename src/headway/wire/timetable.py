@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import RedisError
+
 from headway.message import Envelope
 from headway.timetable import KEPT, Answer, Due, Entry, Missed, Overlap, Tick
 from headway.wire import job_hash, keys
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MOST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _FINAL = ("finished", "failed", "canceled", "stopped")
 #: How soon a tick is tried again that waits for a job to end, and how often such jobs
 #: are looked at, at most: the older, the rarer.
@@ -61,12 +64,16 @@ class RedisTimetable(Asker):
         pipeline.hmget(keys.SCHEDULES, names)
         for name in names:
             pipeline.hmget(keys.schedule(name), _FIELDS)
-        wires, *states = pipeline.execute()
+        # A key of a wrong type answers with an error: it must not hide the others.
+        wires, *states = pipeline.execute(raise_on_error=False)
+        if isinstance(wires, RedisError):
+            raise wires
         found = [
             (name, wire, Fields(dict(zip(_FIELDS, state, strict=True))))
             for name, wire, state in zip(names, wires, states, strict=True)
+            if isinstance(state, list)
         ]
-        kept = [each for each in found if each[1] and each[2].text("cursor")]
+        kept = [each for each in found if each[1] and _is_moment(each[2], "cursor")]
         jobs = [fields.text("last_job") for _name, _wire, fields in kept]
         for (name, wire, fields), status in zip(kept, self._status(jobs), strict=True):
             yield _entry(name, wire, fields, status)
@@ -239,10 +246,32 @@ class RedisTimetable(Asker):
         if not members:
             return []
         records = self.client.hmget(keys.schedule_history(name), members)
-        ticks = [_tick(job_hash.json_object(each)) for each in records if each]
-        open_jobs = [t.job_id or "" for t in ticks if t.outcome not in _CLOSED]
+        ticks = self._looked_at([_tick(each) for each in records])
+        return [tick for tick in ticks if tick is not None]
+
+    @explained
+    def latest(self, names: Sequence[str]) -> list[Tick | None]:
+        """Return what became of the last tick of each of these schedules."""
+        if not names:
+            return []
+        pipeline = self.client.pipeline(transaction=False)
+        for name in names:
+            pipeline.zrevrange(keys.schedule_ticks(name), 0, 0)
+        # A key of a wrong type answers with an error: it counts as empty.
+        answers = pipeline.execute(raise_on_error=False)
+        for name, members in zip(names, answers, strict=True):
+            last = members[0] if isinstance(members, list) and members else ""
+            pipeline.hget(keys.schedule_history(name), text(last))
+        records = pipeline.execute(raise_on_error=False)
+        return self._looked_at([_tick(each) for each in records])
+
+    def _looked_at(self, ticks: Sequence[Tick | None]) -> list[Tick | None]:
+        """Return ticks with what their jobs are now, where that is still open."""
+        open_jobs = [t.job_id or "" for t in ticks if t and t.outcome not in _CLOSED]
         status = iter(self._status(open_jobs))
-        return [t if t.outcome in _CLOSED else _seen(t, next(status)) for t in ticks]
+        return [
+            t and (t if t.outcome in _CLOSED else _seen(t, next(status))) for t in ticks
+        ]
 
     @explained
     def note_outcomes(self, limit: int) -> int:
@@ -279,7 +308,7 @@ _CLOSED = (*_FINAL, "missed", "gone")
 
 
 def _entry(name: str, wire: bytes, fields: Fields, status: str | None) -> Entry:
-    waiting = fields.text("waiting_since")
+    waits = _is_moment(fields, "waiting_since")
     return Entry(
         name=name,
         wire=job_hash.json_object(wire),
@@ -287,7 +316,7 @@ def _entry(name: str, wire: bytes, fields: Fields, status: str | None) -> Entry:
         declared=fields.text("declared"),
         paused=fields.text("paused") == "1",
         cursor=_moment(fields.text("cursor")),
-        waiting_since=_moment(waiting) if waiting else None,
+        waiting_since=_moment(fields.text("waiting_since")) if waits else None,
         last_job=fields.text("last_job") or None,
         last_status=status,
     )
@@ -307,17 +336,28 @@ def _job_fields(envelope: Envelope, now: datetime) -> list[str | int | bytes]:
     return [word for pair in fields.items() for word in pair]
 
 
-def _tick(record: Mapping[str, Any]) -> Tick:
-    sent = record.get("sent")
+def _tick(written: object) -> Tick | None:
+    """Read a record of the history; None where there is none that can be read."""
+    record = job_hash.json_object(text(written))
+    fields, count = Fields(record), record.get("count", 1)
+    if not _is_moment(fields, "due"):
+        return None
+    sent = _is_moment(fields, "sent")
     return Tick(
-        due=_moment(record["due"]),
-        sent_at=_moment(sent) if sent else None,
-        job_id=record.get("job"),
-        outcome=record.get("outcome", ""),
-        reason=record.get("reason", ""),
-        count=record.get("count", 1),
+        due=_moment(fields.text("due")),
+        sent_at=_moment(fields.text("sent")) if sent else None,
+        job_id=fields.text("job") or None,
+        outcome=fields.text("outcome"),
+        reason=fields.text("reason"),
+        count=count if isinstance(count, int) else None,
         by_hand=bool(record.get("by_hand")),
     )
+
+
+def _is_moment(fields: Fields, name: str) -> bool:
+    """Tell whether microseconds stand there that a calendar has."""
+    micros = fields.integer(name)
+    return micros is not None and 0 <= micros < _MOST
 
 
 def _seen(tick: Tick, status: str | None) -> Tick:
