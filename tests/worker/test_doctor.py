@@ -134,6 +134,22 @@ def test_queues_that_nobody_serves(app, tasks, store, doctor):
     assert "1 ids were put aside" in said(found, "quarantine")
 
 
+def test_schedules_that_nobody_sends(app, store, doctor):
+    store.zadd("headway:schedules:due", {"nightly": 1e15, "hourly": 1e15})
+    _, found = doctor()
+    assert ("problem", "scheduler") in bad(found)
+    about = said(found, "scheduler")
+    assert "2 schedules are due, the first for " in about
+    assert "no scheduler runs -> start `headway scheduler`, or a worker with" in about
+    store.set("headway:schedules:leader", "somebody")
+    _, found = doctor()
+    assert "schedules are due" not in said(found, "scheduler")
+    store.delete("headway:schedules:leader", "headway:schedules:due")
+    store.set("headway:schedules:due", "no list")
+    _, found = doctor()
+    assert "schedules are due" not in said(found, "scheduler")
+
+
 def test_queues_that_somebody_has_stopped(app, tasks, store, doctor):
     tasks.short.enqueue("waits")
     app.queue("default").pause()

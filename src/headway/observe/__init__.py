@@ -10,6 +10,7 @@ from __future__ import annotations
 from headway.observe.jobs import JobLine, JobPage, job, lines, recent_failures
 from headway.observe.queues import QueueInfo, queue_names, queues
 from headway.observe.registries import REGISTRIES, job_ids, put_aside, size
+from headway.observe.schedules import Unsent, unsent
 from headway.observe.workers import WorkerInfo, workers
 from headway.wire.reading import Reading
 
@@ -19,6 +20,7 @@ __all__ = [
     "JobPage",
     "QueueInfo",
     "Reading",
+    "Unsent",
     "WorkerInfo",
     "job",
     "job_ids",
@@ -28,5 +30,6 @@ __all__ = [
     "queues",
     "recent_failures",
     "size",
+    "unsent",
     "workers",
 ]

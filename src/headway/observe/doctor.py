@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from headway.app import App
 from headway.errors import ConfigurationError
 from headway.observe.queues import paused_names
+from headway.observe.schedules import MEND, unsent
 from headway.observe.workers import WorkerInfo, workers
 from headway.settings import without_password
 from headway.wire import keys
@@ -123,6 +124,7 @@ class Doctor:
             self._queues,
             self._workers,
             self._due,
+            self._schedules,
             self._put_aside,
         )
         for check in checks:
@@ -312,6 +314,10 @@ class Doctor:
                 said = f"{queue.name}: {count} jobs are due, and nobody enqueues them"
                 mend = "start `headway scheduler`, or `headway worker --with-scheduler`"
                 yield problem("scheduler", said, mend)
+
+    def _schedules(self) -> Findings:
+        if (found := unsent(self._client)) is not None:
+            yield problem("scheduler", found.found, MEND)
 
     def _put_aside(self) -> Findings:
         if count := self._client.llen(keys.QUARANTINE):
