@@ -18,6 +18,7 @@ _HOMES = {
     "pause": "headway.cli.pause:pause",
     "resume": "headway.cli.pause:resume",
     "scheduler": "headway.cli.scheduler:scheduler",
+    "schedules": "headway.cli.schedules:schedules",
     "up": "headway.cli.up:up",
     "worker": "headway.cli.worker:worker",
 }

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from headway.app import App
+from headway.cli import call, timetable
+from headway.cli.environment import prepare, the_app
+from headway.cli.timing import moment, timing
+from headway.errors import ConfigurationError
+from headway.observe.schedules import unsent
+from headway.schedule import Schedule
+from headway.scheduler import declared
+from headway.schedules import ScheduleInfo
+from headway.settings import Settings
+from headway.timetable import KEPT
+from headway.wire import client as wire_client
+
+#: How many ticks `show` tells, of those to come and of those that were.
+TOLD = 5
+
+_NONE = (
+    "no schedules: declare them in schedules.py of the tasks package, as\n"
+    '  schedules = [Schedule("nightly", Cron("0 3 * * *"), rebuild.message())]\n'
+    "and start `headway scheduler`; or make one now, as\n"
+    "  headway schedules add nightly tasks.rebuild --cron '0 3 * * *'"
+)
+
+_UNKNOWN = (
+    "the code declares {}, and no scheduler has run since: start `headway scheduler`"
+)
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    settings: Settings
+    app: App
+
+
+@click.group(invoke_without_command=True)
+@_as_json
+@click.pass_context
+def schedules(context: click.Context, *, as_json: bool) -> None:
+    """List what is sent by itself, look at it, and change it."""
+    settings = prepare()
+    context.obj = _Here(settings, the_app(settings))
+    if context.invoked_subcommand is None:
+        _list(context.obj, as_json=as_json)
+
+
+@schedules.command("list")
+@_as_json
+@click.pass_obj
+def list_(here: _Here, *, as_json: bool) -> None:
+    """Show each schedule: when it is due next, and how its last job ended."""
+    _list(here, as_json=as_json)
+
+
+def _list(here: _Here, *, as_json: bool) -> None:
+    infos = here.app.schedules.all()
+    if as_json:
+        return _print_json([asdict(info) for info in infos])
+    unknown = [name for name in _declared(here.app) if name not in _names(infos)]
+    if not infos and not unknown:
+        return click.echo(_NONE)
+    if infos:
+        for line in timetable.table(infos, here.app.clock.now()):
+            click.echo(line)
+    if unknown:
+        click.echo(_UNKNOWN.format(", ".join(unknown)), err=bool(infos))
+    return _say_unsent(here)
+
+
+@schedules.command()
+@click.argument("name")
+@_as_json
+@click.pass_obj
+def show(here: _Here, *, name: str, as_json: bool) -> None:
+    """Tell all of a schedule: what it sends, its next ticks and its last."""
+    app = here.app
+    info = app.schedules.get(name)
+    coming = [] if info.problem else app.schedules.upcoming(name, TOLD)
+    ticks = app.schedules.history(name, TOLD)
+    if as_json:
+        more = {"coming": coming, "history": [asdict(tick) for tick in ticks]}
+        return _print_json(asdict(info) | more)
+    for line in timetable.portrait(info, coming, app.clock.now()):
+        click.echo(line)
+    if ticks:
+        click.echo("history")
+        _echo_history(app, info, ticks, indent="  ")
+    return _say_unsent(here)
+
+
+@schedules.command()
+@click.argument("name")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, KEPT),
+    default=20,
+    show_default=True,
+    help="How many ticks, latest first.",
+)
+@_as_json
+@click.pass_obj
+def history(here: _Here, *, name: str, limit: int, as_json: bool) -> None:
+    """Show what became of the ticks of a schedule: its job, or why it was missed."""
+    app = here.app
+    info, ticks = app.schedules.get(name), app.schedules.history(name, limit)
+    if as_json:
+        return _print_json([asdict(tick) for tick in ticks])
+    if not ticks:
+        return click.echo(f"nothing was sent of {name} yet")
+    return _echo_history(app, info, ticks)
+
+
+@schedules.command()
+@click.argument("names", nargs=-1, required=True)
+@click.pass_obj
+def pause(here: _Here, *, names: tuple[str, ...]) -> None:
+    """Send nothing of these schedules until they are resumed."""
+    _each(here.app, names, here.app.schedules.pause, "paused")
+
+
+@schedules.command()
+@click.argument("names", nargs=-1, required=True)
+@click.pass_obj
+def resume(here: _Here, *, names: tuple[str, ...]) -> None:
+    """Send these schedules again from now on; what was due meanwhile is missed."""
+    _each(here.app, names, here.app.schedules.resume, "resumed")
+
+
+@schedules.command()
+@click.argument("name")
+@click.pass_obj
+def run(here: _Here, *, name: str) -> None:
+    """Send the message of a schedule once more, now, and print the job's id."""
+    click.echo(here.app.schedules.run_now(name).id)
+
+
+@schedules.command()
+@click.argument("names", nargs=-1, required=True)
+@click.pass_obj
+def remove(here: _Here, *, names: tuple[str, ...]) -> None:
+    """Forget schedules that were made at run time; jobs that were sent stay."""
+    _each(here.app, names, here.app.schedules.remove, "removed")
+
+
+@schedules.command()
+@click.argument("name")
+@click.argument("task")
+@click.argument("arguments", nargs=-1)
+@click.option("--cron", metavar="LINE", help="As '0 3 * * *', read in --zone.")
+@click.option("--every", metavar="SPAN", help="As 15m, 1h30m, 2d or 10s.")
+@click.option("--at", metavar="TIME", help="Once, as 2030-01-31T09:00+01:00.")
+@click.option("--zone", help="Of --cron and of times, as Europe/Oslo.  [default: UTC]")
+@click.option("--queue", help="Another queue than the task's own.")
+@click.option("--start", metavar="TIME", help="Nothing is sent before.")
+@click.option("--end", metavar="TIME", help="Nothing is sent after.")
+@click.option(
+    "--misfire",
+    type=click.Choice(["skip", "once", "all"]),
+    default="once",
+    show_default=True,
+    help="What is sent of ticks that no scheduler was there for.",
+)
+@click.option(
+    "--overlap",
+    type=click.Choice(["allow", "skip", "queue", "cancel"]),
+    default="allow",
+    show_default=True,
+    help="What if the job of the tick before has not ended.",
+)
+@click.option("--replace", is_flag=True, help="In place of the one of this name.")
+@click.pass_obj
+def add(
+    here: _Here,
+    /,
+    *,
+    name: str,
+    task: str,
+    arguments: tuple[str, ...],
+    queue: str | None,
+    replace: bool,
+    **how: Any,  # noqa: ANN401 - the options that say when
+) -> None:
+    """Have a task sent by itself from now on.
+
+    ARGUMENTS are JSON, as 30 or '"a text"', or named, as keep_days=30.
+    """
+    app = here.app
+    message = call.message(app, task, arguments, queue)
+    schedule = _schedule(name, message, **how)
+    if not replace and name in _names(app.schedules.all()):
+        raise ConfigurationError(
+            f"there is a schedule {name!r}: take another name, or put this one in its "
+            "place by --replace"
+        )
+    (app.schedules.replace if replace else app.schedules.add)(schedule)
+    info = app.schedules.get(name)
+    said = timetable.next_of(info, app.clock.now())
+    click.echo(f"added {name}: {info.timing}; next: {said}")
+
+
+def _schedule(
+    name: str,
+    message: Any,  # noqa: ANN401 - of any task
+    *,
+    cron: str | None,
+    every: str | None,
+    at: str | None,
+    zone: str | None,
+    start: str | None,
+    end: str | None,
+    misfire: Any,  # noqa: ANN401 - click has made sure
+    overlap: Any,  # noqa: ANN401 - click has made sure
+) -> Schedule:
+    if every and zone and not (start or end):
+        raise ConfigurationError(
+            f"--zone {zone}: an interval has none; it is counted from 1970 in UTC"
+        )
+    return Schedule(
+        name,
+        timing(cron=cron, every=every, at=at, zone=zone),
+        message,
+        start=moment("--start", start, zone) if start else None,
+        end=moment("--end", end, zone) if end else None,
+        misfire=misfire,
+        overlap=overlap,
+    )
+
+
+def _each(
+    app: App, names: Sequence[str], act: Callable[[str], None], word: str
+) -> None:
+    for name in names:  # all of them known before the first is touched
+        app.schedules.get(name)
+    for name in names:
+        act(name)
+        click.echo(f"{word} {name}")
+
+
+def _echo_history(
+    app: App, info: ScheduleInfo, ticks: Sequence[Any], indent: str = ""
+) -> None:
+    for line in timetable.history(info, ticks, app.clock.now()):
+        click.echo(f"{indent}{line}")
+
+
+def _names(infos: Sequence[ScheduleInfo]) -> set[str]:
+    return {info.name for info in infos}
+
+
+def _declared(app: App) -> list[str]:
+    """Return the names of what the code declares, whether the store has it or not."""
+    return [schedule.name for each in declared(app).values() for schedule in each]
+
+
+def _say_unsent(here: _Here) -> None:
+    with closing(wire_client.connect(here.settings.redis_url or "")) as client:
+        found = unsent(client)
+    if found is not None:
+        click.echo(found.in_words, err=True)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, default=_plain_json, indent=1))
+
+
+def _plain_json(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.total_seconds() if isinstance(value, timedelta) else str(value)
