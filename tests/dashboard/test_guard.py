@@ -7,6 +7,7 @@ import pytest
 PAGES = (
     "/",
     "/jobs/nobody",
+    "/schedules",
     "/healthz",
     "/readyz",
     "/rq/",
@@ -22,6 +23,8 @@ UNSAFE = (
     "/jobs/j/cancel",
     "/jobs/j/stop",
     "/queues/default/requeue",
+    "/schedules/nightly/run",
+    "/schedules/nightly/remove",
     "/rq/job/j/delete",
     "/rq/job/j/requeue",
     "/rq/requeue/default",

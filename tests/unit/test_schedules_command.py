@@ -127,7 +127,7 @@ def test_what_the_code_declares_is_not_removed_here(app, headway):
 def test_nobody_who_sends_is_said(app, basic, store, headway):
     app.schedules.add(Schedule("quick", Every(seconds=1), basic.add.message(1)))
     store.zadd("headway:schedules:due", {"quick": 1})
-    hint = "1 schedule is due for "
+    hint = "1 schedule has been due for "
     assert hint in headway()
     assert "start `headway scheduler`, or a worker with --with-scheduler" in headway()
     scheduler = Scheduler(app)

@@ -72,5 +72,6 @@ def _plain(app: App, settings: Settings, host: str) -> Flask:
         secret=settings.secret,
         queues=tuple(queue.name for queue in app.queues),
         job=app.job,
+        schedules=app.schedules,
     )
     return create_app(wire_client.connect(settings.redis_url or ""), options)

@@ -14,6 +14,7 @@ from headway.dashboard.options import Options
 from headway.dashboard.pages import pages
 from headway.dashboard.problems import explain_problems
 from headway.dashboard.rq_mount import mount_rq_dashboard
+from headway.dashboard.schedules import schedule_pages
 from headway.dashboard.sign_in import require_sign_in
 from headway.dashboard.wording import add_words
 from headway.errors import ConfigurationError
@@ -42,6 +43,7 @@ def create_app(redis: Redis | str | None, options: Options) -> Flask:
     acting = actions(redis, options.job)
     app.register_blueprint(health(redis))
     app.register_blueprint(pages(redis, options, acting))
+    app.register_blueprint(schedule_pages(redis, options.schedules))
     mount_rq_dashboard(app, redis, acting)
     return app
 

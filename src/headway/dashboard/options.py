@@ -12,6 +12,7 @@ from flask import Request
 from headway.dashboard.panel import Panel
 from headway.errors import ConfigurationError
 from headway.job import Job
+from headway.schedules import Schedules
 from headway.signing import RECIPE, SECRET_LENGTH
 
 
@@ -61,6 +62,8 @@ class Options:
     panels: tuple[Callable[[], Panel | None], ...] = ()
     #: Makes the handle that buttons act by, as `app.job`; None acts on RQ's jobs.
     job: Callable[[str], Job[Any]] | None = None
+    #: What is sent by itself, as `app.schedules`; None shows none.
+    schedules: Schedules | None = None
     title: str = "Headway"
     refresh: timedelta = timedelta(seconds=3)
     session: timedelta = timedelta(hours=12)

@@ -2,23 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import (
-    Blueprint,
-    flash,
-    jsonify,
-    redirect,
-    render_template,
-    request,
-    url_for,
-)
+from flask import Blueprint, redirect, render_template, request, url_for
 from redis import Redis
 from werkzeug.wrappers import Response
 
 from headway import observe
 from headway.dashboard.act import WAITING, Actions
+from headway.dashboard.answer import said
 from headway.dashboard.options import Options
 from headway.dashboard.panel import Source, read_panels
-from headway.dashboard.sign_in import wants_json
 
 FAILURES_SHOWN = 12
 DONE = {
@@ -49,6 +41,7 @@ def pages(redis: Redis, options: Options, actions: Actions) -> Blueprint:
             failures=observe.recent_failures(redis, names, FAILURES_SHOWN),
             panels=read_panels(sources),
             put_aside=observe.put_aside(redis),
+            unsent=observe.unsent(redis),
         )
 
     @blueprint.get("/jobs/<job_id>")
@@ -77,7 +70,9 @@ def _add_actions(blueprint: Blueprint, actions: Actions) -> None:
     @blueprint.post("/jobs/<job_id>/<any(requeue, cancel, stop, delete):verb>")
     def press(job_id: str, verb: str) -> Response:
         verbs[verb](job_id)
-        return _said(DONE[verb], leave=verb == "delete", job_id=job_id)
+        deleted = verb == "delete"
+        page = url_for(".front") if deleted else url_for(".job", job_id=job_id)
+        return said(DONE[verb], then=page)
 
     holds: dict[str, Callable[[str], None]] = {
         "pause": actions.pause,
@@ -87,18 +82,11 @@ def _add_actions(blueprint: Blueprint, actions: Actions) -> None:
     @blueprint.post("/queues/<queue>/<any(pause, resume):hold>")
     def hold_or_not(queue: str, hold: str) -> Response:
         holds[hold](queue)
-        return _said(HELD[hold].format(queue))
+        return said(HELD[hold].format(queue), then=url_for(".front"))
 
     @blueprint.post("/queues/<queue>/requeue")
     def requeue_failed(queue: str) -> Response:
         swept = actions.requeue_failed(queue, request.form.get("limit", type=int))
         rest = f"; {swept.left} to go, press again" if swept.left else ""
-        return _said(f"Requeued {swept.done} failed jobs of {queue}{rest}.")
-
-
-def _said(message: str, *, leave: bool = True, job_id: str = "") -> Response:
-    if wants_json():
-        return jsonify(status="OK", message=message)
-    flash(message)
-    to = url_for(".front") if leave else url_for(".job", job_id=job_id)
-    return redirect(to, 303)
+        words = f"Requeued {swept.done} failed jobs of {queue}{rest}."
+        return said(words, then=url_for(".front"))

@@ -14,9 +14,12 @@ from werkzeug.wrappers import Response
 from headway.dashboard.sign_in import wants_json
 from headway.errors import (
     ConfigurationError,
+    EnqueueError,
     JobNotFoundError,
     JobStateError,
+    ScheduleNotFoundError,
     StoreError,
+    TaskNotAllowedError,
 )
 
 logger = logging.getLogger("headway.dashboard")
@@ -27,7 +30,10 @@ def explain_problems(app: Flask) -> None:
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(RedisError, _no_redis)
     app.register_error_handler(StoreError, _no_store)
+    app.register_error_handler(EnqueueError, _no_store)
     app.register_error_handler(JobNotFoundError, _not_found)
+    app.register_error_handler(ScheduleNotFoundError, _no_schedule)
+    app.register_error_handler(TaskNotAllowedError, _conflict)
     app.register_error_handler(JobStateError, _conflict)
     app.register_error_handler(ConfigurationError, _conflict)
     app.register_error_handler(Exception, _broken)
@@ -65,13 +71,17 @@ def _no_redis(error: RedisError) -> Response:
     return response
 
 
-def _no_store(error: StoreError) -> Response:
+def _no_store(error: StoreError | EnqueueError) -> Response:
     cause = error.__cause__
     return _no_redis(cause if isinstance(cause, RedisError) else RedisError(error))
 
 
 def _not_found(error: JobNotFoundError) -> Response:
     return _answer(404, "No such job", _sentence(error))
+
+
+def _no_schedule(error: ScheduleNotFoundError) -> Response:
+    return _answer(404, "No such schedule", _sentence(error))
 
 
 def _conflict(error: Exception) -> Response:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from flask import Flask
 from markupsafe import Markup
 
 from headway.job import Progress
-
-MINUTE, HOUR, DAY = 60, 3600, 86_400
+from headway.span import coarse, short
+from headway.when import due_in, from_now, on_the_clock
+from headway.wire.reading import pretty
 
 
 def add_words(app: Flask) -> None:
     """Make the functions of this module filters of the application's templates."""
     filters: list[Callable[..., object]] = [
-        *(age, ago, moment, span, seconds_between),
-        *(number, share, percent, task_name, module_of),
+        *(age, ago, clock, due, in_zone, moment, span, seconds_between),
+        *(number, share, percent, task_name, module_of, pretty),
     ]
     for filter_ in filters:
         app.add_template_filter(filter_)
@@ -27,34 +29,21 @@ def span(seconds: float | timedelta | None) -> str:
     """Write a length of time in the two largest of its units."""
     if seconds is None:
         return ""
-    length = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
-    if length < 1:
-        return f"{max(length, 0) * 1000:.0f} ms"
-    if length < MINUTE:
-        return f"{length:.1f} s" if length < 10 else f"{length:.0f} s"  # noqa: PLR2004
-    whole = int(length)
-    if whole < HOUR:
-        return _two(whole // MINUTE, "min", whole % MINUTE, "s")
-    if whole < DAY:
-        return _two(whole // HOUR, "h", whole % HOUR // MINUTE, "min")
-    return _two(whole // DAY, "d", whole % DAY // HOUR, "h")
+    if not isinstance(seconds, timedelta):
+        seconds = timedelta(seconds=seconds)
+    return short(seconds)
 
 
 def ago(at: datetime | None) -> Markup:
     """Write a time as how long ago, with the time itself on hover."""
     if at is None:
         return Markup("–")  # noqa: RUF001 - a dash for a person
-    seconds = (datetime.now(UTC) - at).total_seconds()
-    if seconds < -1:
-        words = f"in {_coarse(-seconds)}"
-    else:
-        words = f"{_coarse(seconds)} ago" if seconds >= 1 else "just now"
-    return _time(at, words)
+    return _time(at, from_now(at, datetime.now(UTC)))
 
 
 def age(at: datetime) -> Markup:
     """Write how long ago a time is, in few words."""
-    return _time(at, _coarse(max((datetime.now(UTC) - at).total_seconds(), 0)))
+    return _time(at, coarse(max(datetime.now(UTC) - at, timedelta(0))))
 
 
 def moment(at: datetime | None) -> Markup:
@@ -63,6 +52,23 @@ def moment(at: datetime | None) -> Markup:
         return Markup("–")  # noqa: RUF001 - a dash for a person
     today = at.date() == datetime.now(UTC).date()
     return _time(at, f"{at:%H:%M:%S}" if today else f"{at:%d %b %Y, %H:%M:%S}")
+
+
+def clock(at: datetime | None) -> Markup:
+    """Write a time on the clock of its own zone, as "Fri 27 Nov 03:00 CET"."""
+    if at is None:
+        return Markup("–")  # noqa: RUF001 - a dash for a person
+    return _time(at, on_the_clock(at, datetime.now(UTC)))
+
+
+def due(at: datetime) -> str:
+    """Write how far a time is that something is due, or since when it is."""
+    return due_in(at, datetime.now(UTC))
+
+
+def in_zone(at: datetime, zone: str) -> datetime:
+    """Return a time on the clocks of a zone."""
+    return at.astimezone(ZoneInfo(zone))
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> str:
@@ -95,17 +101,6 @@ def share(value: float, whole: float) -> float:
 def percent(progress: Progress) -> int:
     """Return how far a job is, in whole percent."""
     return int(progress.fraction * 100)
-
-
-def _coarse(seconds: float) -> str:
-    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _two(large: int, unit: str, small: int, small_unit: str) -> str:
-    return f"{large} {unit} {small} {small_unit}" if small else f"{large} {unit}"
 
 
 def _time(at: datetime, words: str) -> Markup:

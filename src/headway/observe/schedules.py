@@ -33,7 +33,7 @@ class Unsent:
         """Say what is the matter."""
         waits = coarse(self.now - self.since)
         if self.count == 1:
-            return f"1 schedule is due for {waits}, and no scheduler runs"
+            return f"1 schedule has been due for {waits}, and no scheduler runs"
         return (
             f"{self.count} schedules are due, the first for {waits}, and no scheduler "
             "runs"
