@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -126,9 +127,10 @@ class Scheduler:
     def run(self, stop: Event) -> None:
         """Send what is due until told to stop; an outage of the store is waited out."""
         log.info(
-            "scheduler started: %s schedules, queues %s",
+            "scheduler started: %d schedules, queues %s; process %d",
             sum(map(len, (self._declared or {}).values())),
             ", ".join(self._names),
+            os.getpid(),
         )
         pause = timedelta(0)
         while not stop.wait(pause.total_seconds()):

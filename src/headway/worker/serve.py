@@ -54,6 +54,7 @@ def serve(
     """
     refuse_unsafe_fork()
     check_server(client)
+    client.connection_pool.disconnect()  # or all children would have a copy open
     plan = replace(plan, queues=tuple(queue.served() for queue in queues))
     pool, address = _OwnPool.like(client), Address.of(client)
     if any(queue.device for queue in queues):
