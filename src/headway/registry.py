@@ -87,8 +87,8 @@ class Registry:
         if found is None:
             raise UnknownTaskError(
                 f"{name!r}: the module has no such function. Was it renamed or "
-                "removed while jobs of it were waiting? Put it back under that name, "
-                "and run them by `headway failed requeue`"
+                "removed while jobs or schedules of it were there? Put it back under "
+                "that name; `headway failed requeue` runs jobs that have failed"
             )
         raise TaskNotAllowedError(
             f"{name!r} may not run: it is not a function that {module_name} defines"

@@ -688,3 +688,19 @@ def test_no_order_of_events_doubles_a_tick(app, store):
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_a_record_that_cannot_be_read_keeps_no_other_outcome_from_being_written(
+    app, timetable, store
+):
+    for name in "ab":
+        app.schedules.add(a_schedule(name, Every(hours=1)))
+    job = app.schedules.run_now("b")
+    app.schedules.run_now("a")
+    for tick in store.hkeys(keys.schedule_history("a")):
+        store.hset(keys.schedule_history("a"), tick, '{"sent": "nonsense"}')
+    store.zadd(keys.SCHEDULES_OPEN, {"gone:1": 1})
+    job.cancel()
+    timetable.note_outcomes(100)
+    assert timetable.history("b", 1)[0].outcome == "canceled"
+    assert store.zcard(keys.SCHEDULES_OPEN) == 0

@@ -286,7 +286,12 @@ class RedisTimetable(Asker):
         pipeline = self.client.pipeline(transaction=False)
         for name, _, tick in places:
             pipeline.hget(keys.schedule_history(name), tick)
-        records = [job_hash.json_object(each) for each in pipeline.execute()]
+        # What cannot be read, or was removed, is not looked at again.
+        answers = pipeline.execute(raise_on_error=False)
+        records = [
+            job_hash.json_object(text(each)) if _was_sent(each) else {}
+            for each in answers
+        ]
         status = self._status([text(each.get("job")) for each in records])
         still_open = 0
         for (name, _, tick), record, found in zip(places, records, status, strict=True):
@@ -352,6 +357,11 @@ def _tick(written: object) -> Tick | None:
         count=count if isinstance(count, int) else None,
         by_hand=bool(record.get("by_hand")),
     )
+
+
+def _was_sent(written: object) -> bool:
+    tick = _tick(written)
+    return tick is not None and tick.sent_at is not None
 
 
 def _is_moment(fields: Fields, name: str) -> bool:
