@@ -255,6 +255,25 @@ os.kill(os.getpid(), signal.SIGTERM)
     assert command("python", "-c", script).returncode == 0
 
 
+def test_a_sigterm_never_ends_a_worker_that_exits_however_late_it_comes(command):
+    script = """
+import os, signal
+from headway.worker.signals import Signals
+with Signals():
+    os.kill(os.getpid(), signal.SIGTERM)
+parent = os.getpid()
+if os.fork() == 0:
+    try:
+        while os.getppid() == parent:
+            os.kill(parent, signal.SIGTERM)
+    finally:
+        os._exit(0)
+"""
+    for _ in range(5):
+        done = command("python", "-c", script)
+        assert done.returncode == 0
+
+
 def test_who_had_handlers_of_its_own_has_them_again(monkeypatch):
     monkeypatch.setattr(signals, "_EXIT", 0.0)
     heard = []

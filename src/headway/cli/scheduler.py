@@ -20,6 +20,8 @@ def scheduler() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, partial(_tell, stop))
     Scheduler(app, declared(app)).run(stop)
+    for number in (signal.SIGTERM, signal.SIGINT):  # told twice, it has ended well, too
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _tell(stop: threading.Event, *_signal: object) -> None:

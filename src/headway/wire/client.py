@@ -100,7 +100,9 @@ class _Retry(Retry):
         until = time.monotonic() + self.lasts
 
         def failed(error: Exception, *more: Any) -> None:  # noqa: ANN401
+            self._is_inside = False  # what mends it may take attempts of its own
             fail(error, *more)
+            self._is_inside = True
             if time.monotonic() > until:
                 raise error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import select
 import signal
 import socket
@@ -56,6 +57,8 @@ class Signals:
 
     def __exit__(self, *_exc: object) -> None:
         self._left_at = monotonic()
+        if self._is_told_to_stop:
+            atexit.register(_hear_nothing)
         for number, handler in self._before.items():
             is_told = self._is_told_to_stop and number in _STOP
             signal.signal(number, self._hear_later if is_told else handler)
@@ -68,6 +71,12 @@ class Signals:
             return
         signal.signal(number, self._before[number])
         signal.raise_signal(number)
+
+
+def _hear_nothing() -> None:
+    """Ignore what ends a process that is about to exit: handlers are taken out then."""
+    for number in _STOP:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _heard(_number: int, _frame: FrameType | None) -> None:
