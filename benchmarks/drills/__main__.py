@@ -20,13 +20,17 @@ from benchmarks.drills.rows import DRILLS, FEW, OF_STOCK, USUAL, Row
 from benchmarks.drills.side_by_side import play_all
 from benchmarks.drills.soak import soak
 from benchmarks.drills.tally import Tally
+from benchmarks.drills.ticks import Found
+from benchmarks.drills.ticks import drill as drill_ticks
 from benchmarks.drills.trial import Order
 from benchmarks.environments import CannotRunError
 from benchmarks.report import Row as Line
 from benchmarks.report import table
 
 _SAY_EVERY = 20
-_SOAK_MINUTES = 20.0
+_SOAK_MINUTES, _TICKS_MINUTES = 20.0, 3.0
+_TRIALS = 20
+_SCHEDULERS, _MOST_SCHEDULERS = 5, 50
 #: Trials at once: most of their time they wait. One of RQ's own workers waits longer.
 AT_ONCE: dict[Kind, int] = {"headway": 6, "stock": 24}
 #: With none of n trials wrong, the rate of wrong ones is below 3/n, with 95 % certainty
@@ -41,6 +45,8 @@ def main() -> int:
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, _leave)
     print(f"drill: seed {asked.seed}", file=sys.stderr)
+    if "ticks" in asked.names:
+        return _ticks(asked)
     rows = _rows(asked)
     try:
         with ledger_server() as ledger:
@@ -61,6 +67,27 @@ def main() -> int:
         flush=True,
     )
     return 1 if problems else 0
+
+
+def _ticks(asked: argparse.Namespace) -> int:
+    try:
+        with ledger_server() as ledger:
+            found: Found = drill_ticks(
+                seed=asked.seed,
+                ledger=ledger,
+                schedulers=asked.schedulers or _SCHEDULERS,
+                minutes=asked.minutes or _TICKS_MINUTES,
+            )
+    except CannotRunError as error:
+        print(f"drill: {error}", file=sys.stderr)
+        return 1
+    for problem in found.problems:
+        print(f"drill: ticks: {problem}", file=sys.stderr)
+    found.say()
+    if asked.json:
+        asked.json.write_text(json.dumps({"seed": asked.seed, **found.to_json()}))
+    print(found.last_line(), flush=True)
+    return 1 if found.problems else 0
 
 
 def _leave(signal_number: int, _frame: object) -> NoReturn:
@@ -173,17 +200,17 @@ def _arguments() -> argparse.Namespace:
     asked.add_argument(
         "names",
         nargs="+",
-        choices=(*DRILLS, "soak", "all"),
+        choices=(*DRILLS, "soak", "ticks", "all"),
         metavar="NAME",
-        help=f"some of: {', '.join(DRILLS)}; soak; or all, which leaves out soak",
+        help=f"some of: {', '.join(DRILLS)}; soak; all, which leaves out soak; or "
+        "ticks alone",
     )
     asked.add_argument(
         "--trials",
         type=number,
-        default=20,
         metavar="N",
-        help=f"of each row, 20 if nothing is said; at most {FEW} where a lease of "
-        f"{USUAL} s is waited for, and one of soak",
+        help=f"of each row, {_TRIALS} if nothing is said; at most {FEW} where a lease "
+        f"of {USUAL} s is waited for, and one of soak",
     )
     asked.add_argument("--seed", type=int, default=random.randrange(10**6))
     asked.add_argument("--worker", choices=get_args(Kind), default="headway")
@@ -191,7 +218,14 @@ def _arguments() -> argparse.Namespace:
         "--minutes",
         type=_minutes,
         metavar="M",
-        help=f"of soak, {_SOAK_MINUTES:g} if nothing is said",
+        help=f"of soak, {_SOAK_MINUTES:g} if nothing is said; of ticks, "
+        f"{_TICKS_MINUTES:g}",
+    )
+    asked.add_argument(
+        "--schedulers",
+        type=_schedulers,
+        metavar="N",
+        help=f"of ticks, {_SCHEDULERS} if nothing is said",
     )
     asked.add_argument(
         "--at-once", type=number, metavar="N", help="trials side by side"
@@ -199,9 +233,25 @@ def _arguments() -> argparse.Namespace:
     told = asked.parse_args()
     if told.worker == "stock" and not {*told.names} <= {*OF_STOCK, "all"}:
         asked.error(f"--worker stock is for {', '.join(OF_STOCK)}, and all")
-    if told.minutes and "soak" not in told.names:
-        asked.error("--minutes is for soak; other drills are as long as their --trials")
+    if told.minutes and not {"soak", "ticks"}.intersection(told.names):
+        asked.error(
+            "--minutes is for soak and ticks; other drills are as long as their "
+            "--trials"
+        )
+    if "ticks" in told.names and {*told.names} != {"ticks"}:
+        asked.error("ticks is played alone: name no other drill beside it")
+    if "ticks" in told.names and (told.trials or told.at_once):
+        asked.error("ticks is one trial: leave out --trials and --at-once")
+    if told.schedulers and "ticks" not in told.names:
+        asked.error("--schedulers is for ticks")
+    told.trials = told.trials or _TRIALS
     return told
+
+
+def _schedulers(text: str) -> int:
+    if number(text) > _MOST_SCHEDULERS:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 to {_MOST_SCHEDULERS}")
+    return int(text)
 
 
 def _minutes(text: str) -> float:

@@ -29,6 +29,7 @@ class Setup:
     #: The store's address, as these workers know it.
     url: str
     log: Path
+    app: str = "benchmarks.drills.app:app"
     children: int = 2
     #: Seconds.
     lease: int = 30
@@ -52,7 +53,7 @@ class Setup:
         """Return the environment."""
         return os.environ | {
             "DRILL_REDIS": self.url,
-            "HEADWAY_APP": "benchmarks.drills.app:app",
+            "HEADWAY_APP": self.app,
             "HEADWAY_GRACE": str(self.grace),
             "HEADWAY_HOST": self.host,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),

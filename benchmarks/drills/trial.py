@@ -55,7 +55,7 @@ class Order:
     seed: str
     ledger: str
     kind: Kind
-    play: Callable[[Trial], None]
+    play: Callable[[Trial], object]
 
 
 @dataclass(slots=True)
@@ -222,7 +222,7 @@ class Trial:
 
 def play(order: Order) -> Tally:
     """Make one trial, and say what it came to."""
-    with _made(order) as trial:
+    with made(order) as trial:
         try:
             order.play(trial)
             trial.wait_for_the_rest()
@@ -241,7 +241,8 @@ def play(order: Order) -> Tally:
 
 
 @contextmanager
-def _made(order: Order) -> Iterator[Trial]:
+def made(order: Order) -> Iterator[Trial]:
+    """Give a trial with all that it needs, and leave nothing of it behind."""
     with TemporaryDirectory(prefix="drill-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         dice = random.Random(order.seed)

@@ -9,16 +9,20 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
 import psutil
 import pytest
 
+from benchmarks.drills import account
 from benchmarks.drills.__main__ import _arguments, _rows
+from benchmarks.drills.account import tick_id
 from benchmarks.drills.ledger import Line
 from benchmarks.drills.rows import DRILLS
 from benchmarks.drills.tally import Runs, Tally
+from headway.timetable import Tick
 
 ROOT = Path(__file__).parents[2]
 #: A drill waits for longer than a minute before it says that jobs are stuck.
@@ -51,6 +55,18 @@ def test_no_fault_costs_more_than_the_jobs_that_it_strikes():
     assert len(rows) == len(QUICK) + 2  # of the fetch window there are three
 
 
+def test_each_tick_has_one_job_whatever_is_done_to_schedulers():
+    ended = drill("ticks", "--schedulers", "3", "--minutes", "0.3", "--seed", "5")
+    last = ended.stdout.splitlines()[-1:]
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert re.fullmatch(
+        r"drill=ticks due=18 enqueued=18 lost=0 doubles=0 late_p99_s=[\d.]+ "
+        r"verdict=pass",
+        *last,
+    )
+    assert "1 Redis killed" in ended.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -58,6 +74,11 @@ def test_no_fault_costs_more_than_the_jobs_that_it_strikes():
         (("gil", "--worker", "stock"), "fetch-window"),
         (("gil", "--minutes", "3"), "--minutes is for soak"),
         (("soak", "--minutes", "0"), "'0': expected minutes, more than 0"),
+        (("gil", "--schedulers", "3"), "--schedulers is for ticks"),
+        (("ticks", "--schedulers", "51"), "'51': expected 1 to 50"),
+        (("ticks", "soak"), "ticks is played alone"),
+        (("ticks", "--trials", "2"), "ticks is one trial"),
+        (("ticks", "--worker", "stock"), "--worker stock is for child-kill"),
         (("gil", "--json", "nosuch/file"), "'nosuch/file': expected a file"),
     ],
 )
@@ -167,3 +188,84 @@ def test_a_run_that_comes_twice_without_a_death_is_noticed():
 def test_each_commit_is_counted():
     read = runs(("begin", "j-1", 11), ("commit", "j-1", 11), ("commit", "j-1", 12))
     assert read.commits_of["j-1"] == 2
+
+
+# Ticks
+
+
+def tick(second: int, *, sent: float | None = None) -> Tick:
+    sent_at = datetime.fromtimestamp(sent or second, UTC)
+    due = datetime.fromtimestamp(second, UTC)
+    return Tick(due=due, sent_at=sent_at, job_id="of it", outcome="queued")
+
+
+def missed(last: int, count: int) -> Tick:
+    due = datetime.fromtimestamp(last, UTC)
+    return Tick(due=due, outcome="missed", count=count, reason="misfire='skip'")
+
+
+def account_of(*ticks: Tick, runs=(), may_miss: str | None = "misfire='skip'"):
+    """Lay four ticks beside what ran."""
+    lines = [Line("begin", tick_id("t", second), 1, at) for second, at in runs]
+    history = {each.due: each for each in ticks}
+    read = account.Runs.of(lines)
+    return account.of_schedule("t", range(1001, 1005), history, read, may_miss)
+
+
+def test_a_tick_without_a_job_or_a_word_is_lost():
+    found = account_of(tick(1001), missed(1003, 2), runs=[(1001, 1001.5)])
+    assert (found.due, found.jobs, found.left_out, found.lost) == (4, 1, 2, 1)
+    assert found.problems == [
+        "t: cron-t-19700101T001644Z: neither a job nor a word of it"
+    ]
+
+
+def test_a_tick_that_was_run_and_missed_is_a_double_and_so_is_one_run_twice():
+    ticks = [tick(1001), missed(1002, 1), tick(1003), tick(1004)]
+    runs = [(second, second + 0.5) for second in (1001, 1002, 1003, 1004, 1004)]
+    found = account_of(*ticks, runs=runs)
+    assert (found.jobs, found.doubles, found.lost) == (4, 2, 0)
+    assert len(found.problems) == 3  # of the one, it is not known when it was sent
+
+
+@pytest.mark.parametrize("may_miss", [None, "overlap='skip'"])
+def test_what_was_left_out_for_another_reason_is_wrong(may_miss):
+    ticks = [missed(1001, 9), tick(1002), tick(1003), tick(1004)]
+    runs = [(second, second + 0.5) for second in (1002, 1003, 1004)]
+    found = account_of(*ticks, runs=runs, may_miss=may_miss)
+    [problem] = found.problems  # those before the first are not looked at
+    assert problem == "cron-t-19700101T001641Z was left out: misfire='skip'"
+
+
+def test_lateness_is_told_with_what_it_was_for():
+    sent = {1001: 1001.5, 1002: 1009, 1003: 1009, 1004: 1004}
+    ticks = [tick(second, sent=at) for second, at in sent.items()]
+    found = account_of(*ticks, runs=list(sent.items()))
+    away, alone = [(1001.8, 1002.5)], [(1002.3, 1006.0)]
+    assert sorted(found.late_beside(away)) == [0.0, 0.5, 6.0]
+    assert found.late_for(away) == [7.0]
+    assert found.late_for_nothing(away, alone) == 3.0
+    assert found.early == 0
+    early = account_of(tick(1001, sent=1000.9), runs=[(1001, 1001.5)])
+    assert early.early == 1
+
+
+def test_a_delayed_job_runs_once_and_not_before_its_time():
+    lines = [Line("begin", job, 1, 10.0) for job in ("a", "b", "b", "c")]
+    due = dict.fromkeys("abcd", 9.0) | {"c": 10.5}
+    enqueued = dict.fromkeys("abc", 9.5)
+    found = account.of_delays(due, due, enqueued, account.Runs.of(lines))
+    assert (found.jobs, found.lost, found.doubles, found.early) == (3, 1, 1, 1)
+    assert found.problems == ["delayed job b ran 2 times", "delayed job d ran 0 times"]
+
+
+def test_jobs_that_overlap_are_told():
+    lines = [
+        Line(what, tick_id("t", second), 1, at)
+        for what, second, at in (
+            *(("begin", 1001, 1.0), ("end", 1001, 2.0)),
+            *(("begin", 1002, 2.1), ("begin", 1003, 2.2), ("end", 1002, 3.0)),
+        )
+    ]
+    [said] = account.overlaps(account.Runs.of(lines), "t")
+    assert said == f"{tick_id('t', 1003)} began while {tick_id('t', 1002)} ran"
