@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.drills import account
 from benchmarks.drills.account import Account, Runs, Span
-from benchmarks.drills.crew import Crew
 from benchmarks.drills.delays import Delays
 from benchmarks.drills.proxy import State
 from benchmarks.drills.trial import Order, Trial, made
@@ -150,15 +149,13 @@ class Stage:
         self._dice = trial.dice
         self._app = tasks.app
         self._delays = Delays(tasks.app, tasks.tick, trial.dice)
-        self._runner: Crew = watch.runner(trial.server.url, trial.log)
+        trial.crews.append(watch.runner(trial.server.url, trial.log))
         #: The first one has a network of its own.
-        self._watchmen: list[Watchman] = [
-            watch.watchman(number + 1, url, trial.log.parent)
-            for number, url in enumerate(
-                [trial.proxy.url, *[trial.server.url] * (schedulers - 1)]
-            )
-        ]
-        trial.crews += [self._runner, *(each.crew for each in self._watchmen)]
+        self._watchmen: list[Watchman] = []
+        for number in range(schedulers):
+            url = trial.server.url if number else trial.proxy.url
+            self._watchmen.append(watch.watchman(number + 1, url, trial.log.parent))
+            trial.crews.append(self._watchmen[-1].crew)
         #: What is to be done later: when, and what.
         self._later: list[tuple[float, Callable[[], None]]] = []
         self._away: list[Span] = []
