@@ -192,7 +192,8 @@ class Stage:
         deadline = time.monotonic() + patience
         names = set(self._history)
         while time.monotonic() < deadline:
-            self._work(0.1)
+            self._look()
+            time.sleep(_LOOK)
             served = {each.name for each in self._app.schedules}
             is_up = all(watchman.is_up for watchman in self._watchmen)
             if is_up and names <= served and self._trial.ledger.workers():
