@@ -117,7 +117,9 @@ class Scheduler:
         ]
         self._timetables = app.schedules.timetables()
         self._who = secrets.token_hex(8)
-        self._is_leader = False
+        #: Whether it does for schedules what one is enough for; and whether it looks
+        #: often, which each does who leads there, or for just its queues.
+        self._is_leader = self._looks_often = False
         self._asked_to_lead = self._noted = -NOW_AND_THEN.total_seconds()
         #: By name: what was read of it last, and of which version.
         self._read: dict[str, tuple[str, Schedule]] = {}
@@ -136,13 +138,15 @@ class Scheduler:
         while not stop.wait(pause.total_seconds()):
             pause = self.round()
         for timetable in self._timetables:
-            self._tried("leaving", partial(timetable.stand_down, self._who))
+            for queues in ([], self._names):
+                leave = partial(timetable.stand_down, self._who, queues)
+                self._tried("leaving", leave)
 
     def round(self) -> timedelta:
         """Send what is due; return for how long there is nothing to do."""
         self._declare()
         self._lead()
-        longest = OFTEN if self._is_leader else NOW_AND_THEN
+        longest = OFTEN if self._looks_often else NOW_AND_THEN
         waits = [longest]
         for promotion in self._promotions:
             found = self._tried("delayed jobs", promotion.round)
@@ -156,7 +160,7 @@ class Scheduler:
         ]
         self._note_outcomes()
         # One that does not lead comes later, also where something is due: it is sent.
-        wait = min(waits) if self._is_leader else longest
+        wait = min(waits) if self._looks_often else longest
         return max(wait, SHORTEST) if wait else wait  # nothing: more is due by now
 
     def _declare(self) -> None:
@@ -175,7 +179,11 @@ class Scheduler:
             log.info("schedule %s removed: the code declares it no more", name)
 
     def _lead(self) -> None:
-        """Be the one who looks often, if nobody else is; the first store says so."""
+        """Be the one who looks often, if nobody else is; the first store says so.
+
+        Who leads may move the delayed jobs of other queues than these: they have a
+        leader for themselves.
+        """
         now = self._app.clock.monotonic()
         if now - self._asked_to_lead < LEASE.total_seconds() / 4:
             return
@@ -184,6 +192,9 @@ class Scheduler:
         was, self._is_leader = self._is_leader, bool(self._tried("leading", lead))
         if self._is_leader and not was:
             log.info("this scheduler leads")
+        lead = partial(self._timetables[0].lead, self._who, LEASE, self._names)
+        looks_often = bool(self._tried("leading its queues", lead))
+        self._looks_often = self._is_leader or looks_often
 
     def _serve(self, timetable: Timetable) -> timedelta:
         """Send the ticks that are due; return how long until another is."""

@@ -224,8 +224,11 @@ class Timetable(Protocol):
         """
         ...
 
-    def lead(self, who: str, lease: timedelta) -> bool:
+    def lead(self, who: str, lease: timedelta, queues: Sequence[str] = ()) -> bool:
         """Tell whether `who` is to do the work that one is enough for.
+
+        With `queues` that is to move the delayed jobs of just these; else, all that is
+        done for schedules.
 
         It saves work and decides nothing: others may do the same at the same time.
 
@@ -234,7 +237,7 @@ class Timetable(Protocol):
         """
         ...
 
-    def stand_down(self, who: str) -> None:
+    def stand_down(self, who: str, queues: Sequence[str] = ()) -> None:
         """Let another lead at once.
 
         Raises:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -56,8 +56,13 @@ def new_app(redis_url) -> Iterator[NewApp]:
     """Make applications of one store, as processes of their own have them."""
     made: list[App] = []
 
-    def make(url: str = redis_url, clock: Clock | None = None) -> App:
-        app = App(queues=[Queue("default")], tasks="tasks", redis_url=url, clock=clock)
+    def make(
+        url: str = redis_url,
+        clock: Clock | None = None,
+        queues: Sequence[str] = ("default",),
+    ) -> App:
+        queues = [Queue(name) for name in queues]
+        app = App(queues=queues, tasks="tasks", redis_url=url, clock=clock)
         app.task(work)
         made.append(app)
         return app
@@ -359,7 +364,8 @@ def test_a_schedule_that_was_removed_leaves_nothing(app, timetable, store):
     app.schedules.remove("sum")
     store.zadd(keys.SCHEDULES_OPEN, dict.fromkeys(_open(store), 0))
     assert timetable.note_outcomes(500) == 0
-    assert store.keys("headway:schedule*") == [keys.SCHEDULES_LEADER.encode()]
+    kept = {keys.SCHEDULES_LEADER.encode(), keys.queues_leader(["default"]).encode()}
+    assert set(store.keys("headway:schedule*")) == kept
 
 
 # A Redis that fails
@@ -457,9 +463,11 @@ def test_another_leads_when_the_leader_is_not_heard_of(new_app, store):
     assert (first.round(), second.round()) == (OFTEN, SECOND)
     clock.move(SECOND)
     assert (second.round(), first.round()) == (SECOND, OFTEN)
-    assert 1000 < store.pttl(keys.SCHEDULES_LEADER) <= 2000
-    store.pexpire(keys.SCHEDULES_LEADER, 1)
-    until(lambda: not store.exists(keys.SCHEDULES_LEADER))
+    both = keys.SCHEDULES_LEADER, keys.queues_leader(["default"])
+    for key in both:
+        assert 1000 < store.pttl(key) <= 2000
+        store.pexpire(key, 1)
+    until(lambda: not store.exists(*both))
     clock.move(SECOND)
     assert (second.round(), first.round()) == (OFTEN, SECOND)
 
@@ -473,6 +481,18 @@ def test_one_that_is_told_to_stop_lets_another_lead_at_once(start, store):
     assert first.wait(DEADLINE) == 0
     assert store.get(keys.SCHEDULES_LEADER) != leader
     until(lambda: store.exists(keys.SCHEDULES_LEADER))
+
+
+def test_who_serves_other_queues_than_the_leader_looks_as_often(new_app, store):
+    app = new_app(queues=("high", "low"))
+    serving = (["high", "low"], ["low"], ["low", "high"], ["low"])
+    schedulers = [Scheduler(app, queues=names) for names in serving]
+    assert [each.round() for each in schedulers] == [OFTEN, OFTEN, SECOND, SECOND]
+    stop = threading.Event()
+    stop.set()
+    for each in schedulers:
+        each.run(stop)
+    assert store.keys("headway:schedules:leader*") == []
 
 
 def test_one_that_does_not_lead_sends_what_is_due_all_the_same(new_app, app, store):

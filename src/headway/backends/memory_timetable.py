@@ -179,11 +179,16 @@ class MemoryTimetable:
         """Do nothing: the jobs themselves are there as long as their history."""
         return 0
 
-    def lead(self, who: str, lease: timedelta) -> bool:  # noqa: ARG002 - one process
+    def lead(  # one process
+        self,
+        who: str,  # noqa: ARG002
+        lease: timedelta,  # noqa: ARG002
+        queues: Sequence[str] = (),  # noqa: ARG002
+    ) -> bool:
         """Return that it is so."""
         return True
 
-    def stand_down(self, who: str) -> None:
+    def stand_down(self, who: str, queues: Sequence[str] = ()) -> None:
         """Do nothing: there is one process."""
 
 

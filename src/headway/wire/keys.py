@@ -7,7 +7,7 @@ has no place for lies under `headway:`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 #: As RQ: taken from the environment once, when the process starts.
 PREFIX = os.environ.get("RQ_KEY_PREFIX", "rq")
@@ -205,6 +205,11 @@ SCHEDULES_DUE = f"{OURS}:schedules:due"
 SCHEDULES_OPEN = f"{OURS}:schedules:open"
 #: String: the scheduler that does what one is enough for.
 SCHEDULES_LEADER = f"{OURS}:schedules:leader"
+
+
+def queues_leader(queue_names: Sequence[str]) -> str:
+    """String: the scheduler that looks often for delayed jobs of just these queues."""
+    return f"{OURS}:schedules:leader:{','.join(sorted(queue_names))}"
 
 
 def schedule(name: str) -> str:

@@ -208,16 +208,16 @@ class RedisTimetable(Asker):
         return bool(self._scripts.miss_ticks(self.client, all_keys, arguments))
 
     @explained
-    def lead(self, who: str, lease: timedelta) -> bool:
+    def lead(self, who: str, lease: timedelta, queues: Sequence[str] = ()) -> bool:
         """Tell whether `who` is to do the work that one is enough for."""
         milliseconds = lease // timedelta(milliseconds=1)
-        key = [keys.SCHEDULES_LEADER]
+        key = [_leader(queues)]
         return bool(self._scripts.lead(self.client, key, [who, milliseconds]))
 
     @explained
-    def stand_down(self, who: str) -> None:
+    def stand_down(self, who: str, queues: Sequence[str] = ()) -> None:
         """Let another lead at once."""
-        self._scripts.unlock(self.client, [keys.SCHEDULES_LEADER], [who])
+        self._scripts.unlock(self.client, [_leader(queues)], [who])
 
     # History
 
@@ -306,6 +306,10 @@ class RedisTimetable(Asker):
             pipeline.zrem(keys.SCHEDULES_OPEN, member)
         pipeline.execute()
         return still_open
+
+
+def _leader(queues: Sequence[str]) -> str:
+    return keys.queues_leader(queues) if queues else keys.SCHEDULES_LEADER
 
 
 #: Outcomes that do not change any more.
