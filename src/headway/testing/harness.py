@@ -10,6 +10,8 @@ from headway.codec import Arguments
 from headway.errors import JobFailedError
 from headway.job import JobInfo, JobStatus
 from headway.resource import Resource
+from headway.schedule import Schedule
+from headway.scheduler import Scheduler
 from headway.testing.clock import MovedClock
 
 P = ParamSpec("P")
@@ -84,6 +86,18 @@ class Harness:
         if raise_failures:
             self._raise_first([j for j in self._failed() if j.id not in failed_before])
         return runs
+
+    def declare(self, schedules: Sequence[Schedule]) -> None:
+        """Begin to count the ticks of schedules, as a scheduler does when it starts.
+
+        Raises:
+            ConfigurationError: two have the same name.
+        """
+        self.app.schedules.declare({"tests": schedules})
+
+    def send_due(self) -> None:
+        """Send the ticks of schedules that are due, as a scheduler does."""
+        Scheduler(self.app).round()
 
     @contextlib.contextmanager
     def inline(self) -> Generator[None]:
