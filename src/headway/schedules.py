@@ -173,18 +173,18 @@ class Schedules:
                 "app.schedules.replace(...) it"
             )
 
-    def replace(self, schedule: Schedule) -> None:
+    def replace(self, schedule: Schedule, *, since: datetime | None = None) -> None:
         """Put a schedule in place of the one of its name, or add it.
 
         One with the same timing goes on as if nothing had happened. Whether it is
-        paused stays as it is.
+        paused stays as it is. Its ticks after `since` are due, where that is given.
 
         Raises:
             ConfigurationError: the code declares one of that name, or it would never
                 be sent.
             StoreError: the store does not answer.
         """
-        self._put(schedule)
+        self._put(schedule, since=since)
 
     def remove(self, name: str) -> None:
         """Forget a schedule and its history; jobs that were sent stay.
@@ -287,7 +287,12 @@ class Schedules:
         return Diff(added=added, changed=changed, removed=removed)
 
     def _put(
-        self, schedule: Schedule, declared: str = "", *, may_exist: bool = True
+        self,
+        schedule: Schedule,
+        declared: str = "",
+        *,
+        may_exist: bool = True,
+        since: datetime | None = None,
     ) -> bool:
         timetable = self._timetable(schedule)
         wire = schedule.to_wire()
@@ -301,7 +306,7 @@ class Schedules:
                     "it there, or take another name"
                 )
             goes_on = was is not None and _same_ticks(was.wire, wire)
-            cursor = was.cursor if was and goes_on else timetable.now()
+            cursor = since or (was.cursor if was and goes_on else timetable.now())
             next_due = schedule.next_after(cursor)
             if next_due is None and not declared:
                 raise ConfigurationError(

@@ -234,6 +234,14 @@ def test_another_timing_in_its_place_begins_now(engine, scheduler, schedules):
     assert len(sent(schedules)) == 1
 
 
+def test_ticks_that_are_past_are_due_where_that_is_said(engine, scheduler, schedules):
+    past = schedules.timetables()[0].now() - timedelta(seconds=30)
+    timing = Every(hours=1, anchor=past)
+    schedules.replace(every(engine, timing=timing), since=past - HOUR / 2)
+    scheduler.round()
+    assert [tick.due for tick in sent(schedules)] == [past]
+
+
 def test_the_code_is_the_truth_of_what_it_declares(engine, schedules):
     schedules.add(every(engine, "by-hand"))
     first = schedules.declare({"tasks.schedules": [every(engine, n) for n in "ab"]})
