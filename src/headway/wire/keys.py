@@ -238,3 +238,11 @@ REGISTRIES: dict[str, Callable[[str], str]] = {
     "failed": failed,
     "canceled": canceled,
 }
+
+#: Of the package rq-scheduler, which has these names whatever RQ's prefix is.
+#: Sorted set: ids of jobs by the second at which they are due.
+RQ_SCHEDULER_JOBS = "rq:scheduler:scheduled_jobs"
+#: String: the one that sends what is due.
+RQ_SCHEDULER_LOCK = "rq:scheduler_lock"
+#: Set: ids of the schedules and delayed jobs that were made by rq-scheduler's API.
+MADE_AS_RQ_SCHEDULER = f"{OURS}:made-as-rq-scheduler"

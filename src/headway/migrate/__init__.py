@@ -1,0 +1,1 @@
+"""What other tools run, read so that it can go on here."""
