@@ -97,9 +97,9 @@ class RedisTimetable(Asker):
             entry.version,
             entry.declared,
             "" if was and was.paused == entry.paused else int(entry.paused),
-            _micros(was.cursor) if was else "",
-            _micros(entry.cursor),
-            _micros(next_due),
+            micros(was.cursor) if was else "",
+            micros(entry.cursor),
+            micros(next_due),
             was.version if was else "",
         ]
         return bool(self._scripts.put_schedule(self.client, all_keys, arguments))
@@ -165,9 +165,9 @@ class RedisTimetable(Asker):
         arguments: list[str | int | bytes] = [
             entry.name,
             entry.version,
-            _micros(entry.cursor),
-            _micros(tick),
-            _micros(next_due),
+            micros(entry.cursor),
+            micros(tick),
+            micros(next_due),
             overlap,
             keys.JOB_PREFIX,
             envelope.id,
@@ -183,8 +183,8 @@ class RedisTimetable(Asker):
     def miss(self, entry: Entry, missed: Missed, next_due: datetime | None) -> bool:
         """Write down ticks that are not sent, and move the cursor past them."""
         record = {
-            "due": _micros(missed.last),
-            "first": _micros(missed.first),
+            "due": micros(missed.last),
+            "first": micros(missed.first),
             "outcome": "missed",
             "count": missed.count,
             "reason": missed.reason,
@@ -198,9 +198,9 @@ class RedisTimetable(Asker):
         arguments: list[str | int] = [
             entry.name,
             entry.version,
-            _micros(entry.cursor),
-            _micros(missed.last),
-            _micros(next_due),
+            micros(entry.cursor),
+            micros(missed.last),
+            micros(next_due),
             json.dumps(record),
             KEPT,
             int(entry.paused),
@@ -224,10 +224,10 @@ class RedisTimetable(Asker):
     @explained
     def note(self, name: str, tick: Tick) -> None:
         """Write a tick into the history that moves no cursor."""
-        member = _micros(tick.due)
+        member = micros(tick.due)
         record = {
             "due": member,
-            "sent": _micros(tick.sent_at),
+            "sent": micros(tick.sent_at),
             "job": tick.job_id,
             "outcome": tick.outcome,
             "by_hand": tick.by_hand,
@@ -278,7 +278,7 @@ class RedisTimetable(Asker):
         """Write down how jobs of ticks have ended; return how many are still open."""
         now = self.now()
         members = self.client.zrangebyscore(
-            keys.SCHEDULES_OPEN, "-inf", _micros(now), 0, limit
+            keys.SCHEDULES_OPEN, "-inf", micros(now), 0, limit
         )
         places = [text(member).rpartition(":") for member in members]
         if not places:
@@ -382,10 +382,11 @@ def _look_again(record: Mapping[str, Any], now: datetime) -> str:
     """Return when a job is to be looked at again."""
     age = (now - _moment(record["sent"])).total_seconds()
     wait = timedelta(seconds=min(max(1.0, age * _SHARE), _RAREST))
-    return _micros(now + wait)
+    return micros(now + wait)
 
 
-def _micros(moment: datetime | None) -> str:
+def micros(moment: datetime | None) -> str:
+    """Return a moment as the scripts take it; empty where there is none."""
     return "" if moment is None else str((moment - _EPOCH) // _MICROSECOND)
 
 

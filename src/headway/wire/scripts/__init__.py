@@ -109,3 +109,13 @@ class Scripts:
     def lead(self) -> Script:
         """Be, or stay, the one who does what one is enough for."""
         return Script("lead")
+
+    @cached_property
+    def take_schedule(self) -> Script:
+        """Take what comes again and again from rq-scheduler."""
+        return Script("take_schedule")
+
+    @cached_property
+    def take_job(self) -> Script:
+        """Take a job that runs once from rq-scheduler."""
+        return Script("take_job")
