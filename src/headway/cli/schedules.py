@@ -12,6 +12,7 @@ import click
 from headway.app import App
 from headway.cli import call, timetable
 from headway.cli.environment import prepare, the_app
+from headway.cli.schedules_import import import_
 from headway.cli.timing import moment, timing
 from headway.errors import ConfigurationError
 from headway.observe.schedules import unsent
@@ -62,6 +63,9 @@ def schedules(context: click.Context, *, as_json: bool) -> None:
 def list_(here: _Here, *, as_json: bool) -> None:
     """Show each schedule: when it is due next, and how its last job ended."""
     _list(here, as_json=as_json)
+
+
+schedules.add_command(import_)
 
 
 def _list(here: _Here, *, as_json: bool) -> None:
