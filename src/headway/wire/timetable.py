@@ -232,9 +232,14 @@ class RedisTimetable(Asker):
             "outcome": tick.outcome,
             "by_hand": tick.by_hand,
         }
+        ticks, history = keys.schedule_ticks(name), keys.schedule_history(name)
+        surplus = self.client.zrange(ticks, 0, -KEPT)  # with this one, one too many
         pipeline = self.client.pipeline()
-        pipeline.hset(keys.schedule_history(name), member, json.dumps(record))
-        pipeline.zadd(keys.schedule_ticks(name), {member: member})
+        if surplus:
+            pipeline.zrem(ticks, *surplus)
+            pipeline.hdel(history, *[text(each) for each in surplus])
+        pipeline.hset(history, member, json.dumps(record))
+        pipeline.zadd(ticks, {member: member})
         pipeline.zadd(keys.SCHEDULES_OPEN, {f"{name}:{member}": member})
         pipeline.execute()
 
