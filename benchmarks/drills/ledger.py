@@ -34,11 +34,15 @@ CREATE TABLE entries (
     what text NOT NULL,
     job text NOT NULL,
     pid integer NOT NULL,
+    parent integer NOT NULL,
     at double precision NOT NULL
 );
 CREATE INDEX ON entries (trial, at)"""
-_INSERT = "INSERT INTO entries (trial, what, job, pid, at) VALUES (%s, %s, %s, %s, %s)"
-_SELECT = "SELECT what, job, pid, at FROM entries WHERE trial = %s ORDER BY at, id"
+_INSERT = """\
+INSERT INTO entries (trial, what, job, pid, parent, at) VALUES (%s, %s, %s, %s, %s, %s)"""
+_SELECT = (
+    "SELECT what, job, pid, at, parent FROM entries WHERE trial = %s ORDER BY at, id"
+)
 
 
 class Line(NamedTuple):
@@ -50,6 +54,8 @@ class Line(NamedTuple):
     pid: int
     #: Monotonic seconds, the same clock for all processes of a machine.
     at: float
+    #: The supervisor of a process that says something of itself; 0 for others.
+    parent: int = 0
 
 
 class Ledger:
@@ -83,7 +89,8 @@ class Ledger:
     ) -> None:
         """Add a row; this process and this moment are meant where none is named."""
         moment = time.monotonic() if at is None else at
-        row = (self._trial, what, job_id, pid or os.getpid(), moment)
+        whose = (pid, 0) if pid is not None else (os.getpid(), os.getppid())
+        row = (self._trial, what, job_id, *whose, moment)
         self.connection.execute(_INSERT, row)
 
     def lines(self) -> list[Line]:

@@ -107,6 +107,8 @@ class Runs:
         #: By process: the last job that it began, and which run of it that was.
         self._last: dict[int, tuple[str, int]] = {}
         self._over: dict[tuple[str, int], float] = {}
+        #: By supervisor: the processes of its children that have run anything.
+        self._children: dict[int, set[int]] = defaultdict(set)
         #: By process: what it has done of late.
         self._done: dict[int, list[tuple[str, int]]] = defaultdict(list)
         self._raised: set[tuple[str, int]] = set()
@@ -145,6 +147,7 @@ class Runs:
             self.back.append(line.at - self._is_back_since)
             self._is_back_since = None
         self._last[line.pid] = (line.job_id, len(self.of[line.job_id]))
+        self._children[line.parent].add(line.pid)
         self.of[line.job_id].append(line)
 
     def _end(self, line: Line, run: tuple[str, int]) -> None:
@@ -167,6 +170,9 @@ class Runs:
         if line.job_id != "-":
             self.deaths_of[line.job_id] += 1
             self._struck_at[line.job_id] = line.at
+        # A supervisor may be about to write of a child that it has ended itself.
+        of_children = [self._last[child] for child in self._children[line.pid]]
+        self.struck.update(each for each in of_children if each not in self._over)
         if run is None:
             return
         self.struck.update(self._lately(line))

@@ -164,6 +164,19 @@ def test_what_was_done_and_not_written_is_a_run_that_was_struck():
     assert list(Runs(lines).extra()) == [("j-1", 0, True), ("j-2", 0, True)]
 
 
+def test_a_child_that_its_struck_supervisor_had_ended_is_struck_with_it():
+    lines = [
+        Line("begin", "j-1", 11, 0.0, 10),
+        Line("begin", "j-2", 12, 0.0, 10),  # it is ended: it has run for too long
+        Line("begin", "j-3", 13, 0.0, 20),
+        Line("strike", "-", 10, 3.0),
+        Line("strike", "-", 11, 3.0),
+        *(Line("begin", f"j-{n}", 30 + n, 6.0, 30) for n in (1, 2, 3)),
+    ]
+    extra = [("j-1", 0, True), ("j-2", 0, True), ("j-3", 0, False)]
+    assert list(Runs(lines).extra()) == extra
+
+
 def test_a_retry_after_an_exception_is_no_extra_run():
     read = runs(("begin", "j-1", 11), ("raise", "j-1", 11), ("begin", "j-1", 12))
     assert not list(read.extra())
