@@ -39,10 +39,10 @@ CREATE TABLE entries (
 );
 CREATE INDEX ON entries (trial, at)"""
 _INSERT = """\
-INSERT INTO entries (trial, what, job, pid, parent, at) VALUES (%s, %s, %s, %s, %s, %s)"""
-_SELECT = (
-    "SELECT what, job, pid, at, parent FROM entries WHERE trial = %s ORDER BY at, id"
-)
+INSERT INTO entries (trial, what, job, pid, parent, at)
+VALUES (%s, %s, %s, %s, %s, %s)"""
+_SELECT = """\
+SELECT what, job, pid, at, parent FROM entries WHERE trial = %s ORDER BY at, id"""
 
 
 class Line(NamedTuple):
