@@ -164,12 +164,13 @@ class Scheduler:
         return max(wait, SHORTEST) if wait else wait  # nothing: more is due by now
 
     def _declare(self) -> None:
-        if self._declared is None:
+        if self._declared is None or self._rests("declared schedules"):
             return
         declare = partial(self._app.schedules.declare, self._declared)
         diff = self._tried("declared schedules", declare)
         if diff is None:
-            return  # the store is away: again, in the next round
+            return  # the store is away: again, in a moment
+        # What was refused is not tried again: this might take back a later deploy.
         self._declared = None
         for name in diff.added:
             log.info("schedule %s added", name)
@@ -177,6 +178,8 @@ class Scheduler:
             log.info("schedule %s changed: %s", name, what)
         for name in diff.removed:
             log.info("schedule %s removed: the code declares it no more", name)
+        for name, why in diff.refused.items():
+            log.warning("schedule %s is not as the code declares it: %s", name, why)
 
     def _lead(self) -> None:
         """Be the one who looks often, if nobody else is; the first store says so.

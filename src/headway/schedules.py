@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
 from zoneinfo import ZoneInfo
@@ -91,6 +91,8 @@ class Diff:
     #: By name: what of it, in words.
     changed: Mapping[str, str]
     removed: Sequence[str] = ()
+    #: By name: why it stays as it was, or is not there.
+    refused: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
@@ -186,8 +188,11 @@ class Schedules:
         """
         self._put(schedule, since=since)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, declared: bool = False) -> None:
         """Forget a schedule and its history; jobs that were sent stay.
+
+        With `declared` also one of the code's, for where that code is gone: a scheduler
+        that starts with it makes it again.
 
         Raises:
             ScheduleNotFoundError: there is none of that name.
@@ -195,10 +200,10 @@ class Schedules:
             StoreError: the store does not answer.
         """
         timetable, entry = self._found(name)
-        if entry.declared:
+        if entry.declared and not declared:
             raise ConfigurationError(
                 f"schedule {name!r} is declared in {entry.declared}: remove it there, "
-                "or pause it"
+                f"or pause it; {_GONE.format(name)}"
             )
         timetable.remove(name)
 
@@ -254,7 +259,8 @@ class Schedules:
         """Have the store keep what the code declares: these, and no others of it.
 
         They are given by the module that declares them. A schedule of the same name
-        that was made at run time becomes the code's.
+        that was made at run time becomes the code's. One that cannot be kept holds up
+        no other: why is told.
 
         Raises:
             ConfigurationError: two have the same name.
@@ -279,12 +285,21 @@ class Schedules:
             for name, (_, entry) in there.items()
             if entry.declared in declared and name not in wanted
         ]
+        refused: dict[str, str] = {}
         for name in (*added, *changed):
             module, schedule = wanted[name]
-            self._put(schedule, module)
+            try:
+                self._put(schedule, module, before=declared)
+            except ConfigurationError as error:
+                refused[name] = str(error)
         for name in removed:
             there[name][0].remove(name)
-        return Diff(added=added, changed=changed, removed=removed)
+        return Diff(
+            added=[name for name in added if name not in refused],
+            changed={n: what for n, what in changed.items() if n not in refused},
+            removed=removed,
+            refused=refused,
+        )
 
     def _put(
         self,
@@ -293,17 +308,19 @@ class Schedules:
         *,
         may_exist: bool = True,
         since: datetime | None = None,
+        before: Collection[str] = (),
     ) -> bool:
+        """Keep a schedule; `before` are modules from which it may have been moved."""
         timetable = self._timetable(schedule)
         wire = schedule.to_wire()
         for _ in range(TRIES):
             was = timetable.entry(schedule.name)
             if was is not None and not may_exist:
                 return False
-            if was is not None and was.declared not in ("", declared):
+            if was is not None and was.declared not in ("", declared, *before):
                 raise ConfigurationError(
                     f"schedule {schedule.name!r} is declared in {was.declared}: change "
-                    "it there, or take another name"
+                    f"it there, or take another name; {_GONE.format(schedule.name)}"
                 )
             goes_on = was is not None and _same_ticks(was.wire, wire)
             cursor = since or (was.cursor if was and goes_on else timetable.now())
@@ -439,6 +456,7 @@ _NOT_THERE = (
     "it never was, it was removed, or no scheduler has run yet since the code declares "
     "it"
 )
+_GONE = "if that code is gone: `headway schedules remove --declared {}`"
 _BUSY = "schedule {!r} moves so fast that it cannot be changed: pause it first"
 
 

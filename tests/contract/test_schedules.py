@@ -273,6 +273,28 @@ def test_what_another_application_declares_is_left_alone(engine, schedules):
     assert [info.name for info in schedules] == ["theirs"]
 
 
+def test_a_schedule_can_be_moved_to_another_module(engine, schedules):
+    schedules.declare({"a.schedules": [every(engine)], "b.schedules": []})
+    before = schedules.timetables()[0].entry("sum").cursor
+    diff = schedules.declare({"a.schedules": [], "b.schedules": [every(engine)]})
+    assert diff.changed == {"sum": 'declared "a.schedules" -> "b.schedules"'}
+    assert not diff.refused
+    assert schedules.get("sum").declared == "b.schedules"
+    assert schedules.timetables()[0].entry("sum").cursor == before
+
+
+def test_a_name_that_is_taken_holds_up_no_other_of_the_code(engine, schedules, caplog):
+    schedules.declare({"old.schedules": [every(engine)]})
+    mine = [every(engine, misfire="all"), every(engine, "more")]
+    Scheduler(engine.app, {"new.schedules": mine}).round()
+    assert [info.name for info in schedules] == ["more", "sum"]
+    assert schedules.get("sum").misfire == "once"
+    assert "`headway schedules remove --declared sum`" in caplog.text
+    schedules.remove("sum", declared=True)
+    diff = schedules.declare({"new.schedules": mine})
+    assert (diff.added, diff.refused) == (["sum"], {})
+
+
 def test_a_schedule_that_cannot_be_read_holds_up_no_other_and_is_said_once(
     engine, scheduler, schedules, caplog
 ):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
@@ -152,10 +153,12 @@ def run(here: _Here, *, name: str) -> None:
 
 @schedules.command()
 @click.argument("names", nargs=-1, required=True)
+@click.option("--declared", is_flag=True, help="Those of code that is gone, too.")
 @click.pass_obj
-def remove(here: _Here, *, names: tuple[str, ...]) -> None:
+def remove(here: _Here, *, names: tuple[str, ...], declared: bool) -> None:
     """Forget schedules that were made at run time; jobs that were sent stay."""
-    _each(here.app, names, here.app.schedules.remove, "removed")
+    act = partial(here.app.schedules.remove, declared=declared)
+    _each(here.app, names, act, "removed")
 
 
 @schedules.command()
