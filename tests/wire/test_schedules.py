@@ -335,6 +335,30 @@ def test_the_latest_ticks_are_remembered(app, timetable, store):
     assert len(_open(store)) == KEPT
 
 
+def test_so_are_those_that_were_sent_by_hand(app, timetable, store):
+    app.schedules.add(a_schedule(every=Every(hours=1)))
+    now = timetable.now()
+    for number in range(KEPT + 3):
+        due = now + number * timedelta(microseconds=1)
+        timetable.note("sum", Tick(due=due, sent_at=due, job_id="x", by_hand=True))
+    assert store.hlen(keys.schedule_history("sum")) == KEPT
+    assert store.zcard(keys.schedule_ticks("sum")) == KEPT
+    assert app.schedules.history("sum", 1)[0].due == due
+
+
+@pytest.mark.parametrize("misfire", ["skip", "all"])
+def test_more_that_is_remembered_than_lua_unpacks_costs_no_tick(
+    misfire, app, timetable, store
+):
+    put(app, a_schedule(misfire=misfire, misfire_limit=2), behind=200 * SECOND)
+    many = dict.fromkeys(map(str, range(9000)), "{}")
+    store.hset(keys.schedule_history("sum"), mapping=many)
+    store.zadd(keys.schedule_ticks("sum"), {each: int(each) for each in many})
+    scheduler = Scheduler(app)
+    until(lambda: scheduler.round() and len(sent(app)) >= 2)
+    assert len(set(waiting(store))) == store.llen(keys.queue("default"))
+
+
 def _open(store) -> list[bytes]:
     return store.zrange(keys.SCHEDULES_OPEN, 0, -1)
 

@@ -241,7 +241,12 @@ class RedisTimetable(Asker):
         pipeline.hset(history, member, json.dumps(record))
         pipeline.zadd(ticks, {member: member})
         pipeline.zadd(keys.SCHEDULES_OPEN, {f"{name}:{member}": member})
-        pipeline.execute()
+        pipeline.zrange(keys.schedule_ticks(name), 0, -KEPT - 1)
+        # Ticks may be rare, and people many.
+        if surplus := pipeline.execute()[-1]:
+            pipeline.zrem(keys.schedule_ticks(name), *surplus)
+            pipeline.hdel(keys.schedule_history(name), *surplus)
+            pipeline.execute()
 
     @explained
     def history(self, name: str, limit: int) -> list[Tick]:

@@ -24,7 +24,8 @@ call('HSET', KEYS[4], ARGV[4], ARGV[6])
 call('ZADD', KEYS[3], ARGV[4], ARGV[4])
 local surplus = call('ZCARD', KEYS[3]) - ARGV[7]
 if surplus > 0 then
-  local oldest = call('ZRANGE', KEYS[3], 0, surplus - 1)
+  -- Some at a time: Lua unpacks no more than 8000.
+  local oldest = call('ZRANGE', KEYS[3], 0, math.min(surplus, 1000) - 1)
   call('ZREM', KEYS[3], unpack(oldest))
   call('HDEL', KEYS[4], unpack(oldest))
 end

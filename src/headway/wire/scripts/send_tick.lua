@@ -52,7 +52,8 @@ local function remember(record)
   call('ZADD', KEYS[3], tick, tick)
   local surplus = call('ZCARD', KEYS[3]) - ARGV[10]
   if surplus > 0 then
-    local oldest = call('ZRANGE', KEYS[3], 0, surplus - 1)
+    -- Some at a time: Lua unpacks no more than 8000.
+    local oldest = call('ZRANGE', KEYS[3], 0, math.min(surplus, 1000) - 1)
     call('ZREM', KEYS[3], unpack(oldest))
     call('HDEL', KEYS[4], unpack(oldest))
   end
