@@ -42,14 +42,19 @@ OFTEN, NOW_AND_THEN = timedelta(seconds=0.025), timedelta(seconds=1)
 SHORTEST = timedelta(seconds=0.005)
 #: For how long one leads without being heard of.
 LEASE = timedelta(seconds=2)
+#: A failure may take this much of the time that there is to serve the others.
+FAILURE = timedelta(milliseconds=5)
 #: How often it is looked how jobs have ended.
 OUTCOMES = timedelta(seconds=1)
 #: How many schedules are served in one round, and ticks of each.
 SCHEDULES, TICKS = 1000, 100
+#: How many are kept as they were read.
+READ = 20_000
 #: How many outcomes are written down at once.
 ENDED = 500
 
 T = TypeVar("T")
+_SCHEDULE = "schedule "
 
 
 class Round(Protocol):
@@ -201,12 +206,15 @@ class Scheduler:
 
     def _serve(self, timetable: Timetable) -> timedelta:
         """Send the ticks that are due; return how long until another is."""
-        due = timetable.due(SCHEDULES)
+        # Those that fail stay due the longest: they must not fill the whole answer.
+        resting = {what.removeprefix(_SCHEDULE) for what in self._failing}
+        resting = {name for name in resting if self._rests(_SCHEDULE + name)}
+        due = timetable.due(SCHEDULES, resting)
         for entry in due.entries:
-            what = f"schedule {entry.name}"
             # One that was paused as we asked has no misfires: they are its pause.
-            if not (entry.paused or self._rests(what)):
-                self._tried(what, partial(self._serve_one, timetable, entry, due))
+            if not entry.paused:
+                serve = partial(self._serve_one, timetable, entry, due)
+                self._tried(_SCHEDULE + entry.name, serve)
         return due.next_in if due.next_in is not None else NOW_AND_THEN
 
     def _serve_one(self, timetable: Timetable, entry: Entry, due: Due) -> bool:
@@ -289,6 +297,8 @@ class Scheduler:
             return known[1]
         resolve = self._app.registry.resolve
         schedule = Schedule.from_wire(entry.name, entry.wire, resolve)
+        if len(self._read) >= READ:  # most of them may be gone
+            self._read.clear()
         self._read[entry.name] = (entry.version, schedule)
         return schedule
 
@@ -301,10 +311,12 @@ class Scheduler:
             self._tried("outcomes", partial(timetable.note_outcomes, ENDED))
 
     def _rests(self, what: str) -> bool:
-        """Tell whether it failed a moment ago."""
+        """Tell whether it failed a moment ago; the more fail, the longer that is."""
         failed = self._failing.get(what)
-        now = self._app.clock.monotonic()
-        return failed is not None and now - failed < NOW_AND_THEN.total_seconds()
+        if failed is None:
+            return False
+        rest = max(NOW_AND_THEN, len(self._failing) * FAILURE)
+        return self._app.clock.monotonic() - failed < rest.total_seconds()
 
     def _tried(self, what: str, do: Callable[[], T]) -> T | None:
         try:

@@ -7,7 +7,7 @@ and only from where he believed it to be. So any number of schedulers may try.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -159,8 +159,10 @@ class Timetable(Protocol):
         """
         ...
 
-    def due(self, limit: int) -> Due:
+    def due(self, limit: int, without: Collection[str] = ()) -> Due:
         """Return schedules of which a tick is due, the longest due first.
+
+        Those named in `without` are left out.
 
         Raises:
             StoreError: the store does not answer.

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 from headway import App, Every, Queue, Schedule
 from headway.clock import Clock
 from headway.schedule import version_of
-from headway.scheduler import OFTEN, Scheduler, declared
+from headway.scheduler import OFTEN, SCHEDULES, Scheduler, declared
 from headway.testing import MovedClock
 from headway.ticks import step
 from headway.timetable import KEPT, Answer, Entry, Missed, Tick, Timetable
@@ -527,6 +527,27 @@ def test_one_that_does_not_lead_sends_what_is_due_all_the_same(new_app, app, sto
     second.round()
     assert waiting(store) == [*delayed, *sent(app)]
     assert len(sent(app)) == 1
+
+
+def test_however_many_fail_another_is_sent(app, timetable, store):
+    entry = put(app, a_schedule("good"), behind=3 * SECOND)
+    of_a_task_that_is_gone = {**entry.wire, "task": "tasks.gone.gone"}
+    earlier = entry.cursor - HOUR
+    for number in range(SCHEDULES + 10):
+        wire, name = of_a_task_that_is_gone, f"bad-{number}"
+        bad = replace(
+            entry, name=name, wire=wire, version=version_of(wire), cursor=earlier
+        )
+        assert timetable.put(bad, earlier + SECOND, None)
+    scheduler = Scheduler(app)
+    scheduler.round()
+    assert waiting(store) == []  # they are more than are looked at in one round
+    scheduler.round()
+    assert len(waiting(store)) >= 3
+    asked = store.info("commandstats")["cmdstat_hmget"]["calls"]
+    scheduler.round()
+    again = store.info("commandstats")["cmdstat_hmget"]["calls"] - asked
+    assert again < SCHEDULES / 10  # those that fail rest
 
 
 # What the code declares

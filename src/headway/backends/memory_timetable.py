@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -80,7 +80,7 @@ class MemoryTimetable:
             kept = self._kept[name]
             kept.entry = replace(kept.entry, paused=True)
 
-    def due(self, limit: int) -> Due:
+    def due(self, limit: int, without: Collection[str] = ()) -> Due:
         """Return schedules of which a tick is due, the longest due first."""
         now = self.now()
         with self._lock:
@@ -89,7 +89,7 @@ class MemoryTimetable:
                 for name, kept in self._kept.items()
                 if kept.next_due and not kept.entry.paused
             )
-        due = [name for moment, name in coming if moment <= now]
+        due = [name for at, name in coming if at <= now and name not in without]
         later = [moment for moment, _ in coming if moment > now]
         return Due(
             now=now,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -126,14 +126,15 @@ class RedisTimetable(Asker):
     # What a scheduler asks
 
     @explained
-    def due(self, limit: int) -> Due:
+    def due(self, limit: int, without: Collection[str] = ()) -> Due:
         """Return schedules of which a tick is due, the longest due first."""
-        now, left, *names = self._scripts.due_schedules(
-            self.client, [keys.SCHEDULES_DUE], [limit]
+        now, left, found = self._scripts.due_schedules(
+            self.client, [keys.SCHEDULES_DUE], [limit + len(without)]
         )
+        names = [name for name in map(text, found) if name not in without]
         return Due(
             now=_moment(text(now)),
-            entries=list(self._entries([text(name) for name in names])),
+            entries=list(self._entries(names[:limit])),
             next_in=None if int(left) < 0 else timedelta(microseconds=int(left)),
         )
 
