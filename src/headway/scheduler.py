@@ -50,8 +50,8 @@ OUTCOMES = timedelta(seconds=1)
 SCHEDULES, TICKS = 1000, 100
 #: How many are kept as they were read.
 READ = 20_000
-#: How many outcomes are written down at once.
-ENDED = 500
+#: How many outcomes are written down at once: more than are sent in most rounds.
+ENDED = 3000
 
 T = TypeVar("T")
 _SCHEDULE = "schedule "
@@ -308,7 +308,9 @@ class Scheduler:
             return
         self._noted = now
         for timetable in self._timetables:
-            self._tried("outcomes", partial(timetable.note_outcomes, ENDED))
+            note = partial(timetable.note_outcomes, ENDED)
+            if self._tried("outcomes", note) == ENDED:  # more wait: in the next round
+                self._noted = now - OUTCOMES.total_seconds()
 
     def _rests(self, what: str) -> bool:
         """Tell whether it failed a moment ago; the more fail, the longer that is."""

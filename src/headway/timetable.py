@@ -219,7 +219,7 @@ class Timetable(Protocol):
         ...
 
     def note_outcomes(self, limit: int) -> int:
-        """Write down how jobs of ticks have ended; return how many are still open.
+        """Write down how jobs of ticks have ended; return how many were looked at.
 
         Raises:
             StoreError: the store does not answer.
