@@ -342,8 +342,11 @@ def declared(app: App) -> dict[str, Sequence[Schedule]]:
     for package in app.registry.packages:
         name = f"{package}.schedules"
         try:
-            found[name] = _declared_in(package, name)
-        except Exception:  # delayed jobs must be sent all the same
+            schedules = _declared_in(package, name)
+            by_name({**found, name: schedules})
+            found[name] = schedules
+        # Delayed jobs must be sent all the same, also where the module ends a process.
+        except (Exception, SystemExit):
             log.exception(
                 "%s gives no list `schedules`: what it declared before stays", name
             )

@@ -568,7 +568,7 @@ def test_a_list_that_cannot_be_imported_leaves_the_store_as_it_is(
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     module = package / "schedules.py"
-    lists = (_GOOD, "import nosuchmodule", "schedules = [7]", "")
+    lists = (_GOOD, *_BAD, "")
     for text in lists:
         module.write_text(text)
         for name in [n for n in sys.modules if n.startswith("nightly")]:
@@ -587,6 +587,30 @@ from tests.wire.test_schedules import a_schedule
 
 schedules = [a_schedule("sum")]
 """
+
+
+_BAD = (
+    "import nosuchmodule",
+    "schedules = [7]",
+    "schedules = None",
+    "raise SystemExit('no settings')",
+    f"{_GOOD}schedules += [a_schedule('two'), a_schedule('two')]\n",
+)
+
+
+def test_two_of_a_name_in_two_modules_stop_no_scheduler(
+    redis_url, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("daily", "weekly"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+        (tmp_path / name / "schedules.py").write_text(_GOOD)
+    app = App(queues=[Queue("default")], tasks=["daily", "weekly"], redis_url=redis_url)
+    found = declared(app)
+    app.close()
+    assert [*found] == ["daily.schedules"]  # of the other, all stays as it is
+    assert "two schedules are named 'sum'" in caplog.text
 
 
 # Every order of what people and schedulers do
