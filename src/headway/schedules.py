@@ -24,6 +24,8 @@ from headway.timetable import Entry, Tick, Timetable
 
 #: A schedule is changed again where its cursor moved meanwhile, so often.
 TRIES = 20
+#: A cursor that is further ahead was moved by a clock that was wrong.
+AHEAD = timedelta(hours=1)
 
 
 class Host(Protocol):
@@ -220,6 +222,9 @@ class Schedules:
     def resume(self, name: str) -> None:
         """Send its ticks again, from now on: those in between are missed.
 
+        One that was served while the clock of the store was far ahead goes on from now
+        as well, and does not wait until that time comes.
+
         Raises:
             ScheduleNotFoundError: there is none of that name.
             StoreError: the store does not answer.
@@ -234,7 +239,9 @@ class Schedules:
                 continue
             cursor = missed.last if missed else entry.cursor
             was = replace(entry, cursor=cursor)
-            resumed = replace(was, paused=False, cursor=max(cursor, now))
+            # A clock that was put back a little must not have a tick sent again.
+            begin = now if cursor > now + AHEAD else max(cursor, now)
+            resumed = replace(was, paused=False, cursor=begin)
             if timetable.put(resumed, schedule.next_after(resumed.cursor), was):
                 return
         raise ConfigurationError(_BUSY.format(name))

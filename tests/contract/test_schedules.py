@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -149,6 +150,22 @@ def test_nothing_is_sent_of_a_paused_one_and_the_gap_is_written_down(
     engine.pass_time(HOUR)
     scheduler.round()
     assert len(sent(schedules)) == 1
+
+
+@pytest.mark.parametrize(
+    ("ahead", "goes_on"), [(3650 * 24 * HOUR, True), (HOUR / 2, False)]
+)
+def test_one_that_a_wrong_clock_moved_far_ahead_can_be_resumed(
+    ahead, goes_on, engine, schedules
+):
+    schedules.add(every(engine, timing=Every(minutes=1)))
+    [timetable] = schedules.timetables()
+    entry, now = timetable.entry("sum"), timetable.now()
+    assert timetable.put(replace(entry, cursor=now + ahead), now + ahead, entry)
+    schedules.pause("sum")
+    schedules.resume("sum")
+    is_soon = schedules.get("sum").next_due <= timetable.now() + timedelta(minutes=1)
+    assert is_soon is goes_on
 
 
 def test_one_can_be_run_by_hand(engine, scheduler, schedules):
