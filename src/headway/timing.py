@@ -70,7 +70,13 @@ class Every:
                 raise ConfigurationError(
                     f"Every({unit}={count!r}): expected a number, as {unit}=5"
                 )
-        if self.interval < SECOND:
+        try:
+            is_too_short = self.interval < SECOND
+        except OverflowError as error:
+            raise ConfigurationError(
+                f"{self}: expected {timedelta.max.days} days or less"
+            ) from error
+        if is_too_short:
             raise ConfigurationError(f"{self}: expected a second or more")
         if self.anchor is not None:
             check_aware("Every(anchor=...)", self.anchor)

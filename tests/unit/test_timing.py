@@ -147,6 +147,12 @@ def test_an_interval_below_a_second_is_refused(span):
         Every(**span)
 
 
+@pytest.mark.parametrize("days", [10**9, 10**14])
+def test_an_interval_that_no_calendar_has_is_refused(days):
+    with pytest.raises(ConfigurationError, match="expected 999999999 days or less"):
+        Every(days=days)
+
+
 @pytest.mark.parametrize(
     "jitter",
     [
