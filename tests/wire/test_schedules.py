@@ -800,14 +800,3 @@ def test_a_record_that_cannot_be_read_keeps_no_other_outcome_from_being_written(
     timetable.note_outcomes(100)
     assert timetable.history("b", 1)[0].outcome == "canceled"
     assert store.zcard(keys.SCHEDULES_OPEN) == 0
-
-
-def test_runs_by_hand_are_forgotten_as_ticks_are(app, timetable, store):
-    app.schedules.add(a_schedule("sum", Every(hours=1)))
-    begin = datetime(2026, 1, 1, tzinfo=UTC)
-    for n in range(KEPT + 3):
-        moment = begin + n * SECOND
-        timetable.note("sum", Tick(due=moment, sent_at=moment, job_id=f"j{n}"))
-    kept = [tick.job_id for tick in timetable.history("sum", 2 * KEPT)]
-    assert kept == [f"j{n}" for n in reversed(range(3, KEPT + 3))]
-    assert store.hlen(keys.schedule_history("sum")) == KEPT

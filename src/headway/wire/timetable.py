@@ -234,19 +234,15 @@ class RedisTimetable(Asker):
             "by_hand": tick.by_hand,
         }
         ticks, history = keys.schedule_ticks(name), keys.schedule_history(name)
-        surplus = self.client.zrange(ticks, 0, -KEPT)  # with this one, one too many
         pipeline = self.client.pipeline()
-        if surplus:
-            pipeline.zrem(ticks, *surplus)
-            pipeline.hdel(history, *[text(each) for each in surplus])
         pipeline.hset(history, member, json.dumps(record))
         pipeline.zadd(ticks, {member: member})
         pipeline.zadd(keys.SCHEDULES_OPEN, {f"{name}:{member}": member})
-        pipeline.zrange(keys.schedule_ticks(name), 0, -KEPT - 1)
+        pipeline.zrange(ticks, 0, -KEPT - 1)
         # Ticks may be rare, and people many.
         if surplus := pipeline.execute()[-1]:
-            pipeline.zrem(keys.schedule_ticks(name), *surplus)
-            pipeline.hdel(keys.schedule_history(name), *surplus)
+            pipeline.zrem(ticks, *surplus)
+            pipeline.hdel(history, *surplus)
             pipeline.execute()
 
     @explained
