@@ -14,6 +14,7 @@ from headway.worker.serve import _OwnPool
 LIBRARY = Path(__file__).parents[2] / "src" / "headway"
 #: Where clients and pools are made, and why there.
 MAKERS = {
+    "migrate/rq_cron.py": "a thing that RQ's reader wants to be given, and never asks",
     "wire/client.py": "how patient each is, is said here",
     "wire/fence.py": "on the pool of a client that was made patient",
     "wire/steadfast.py": "likewise",

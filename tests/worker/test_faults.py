@@ -6,6 +6,7 @@ the tests send and look at goes to the server behind it.
 
 from __future__ import annotations
 
+import importlib
 import signal
 import time
 from collections import Counter
@@ -136,6 +137,9 @@ def test_a_redis_that_does_nothing_for_a_while(
 def test_each_command_fails_once(
     name, app, tasks, worker, marks, stock, store, book, proxy
 ):
+    declared = importlib.import_module("worker_tasks.schedules").schedules
+    app.schedules.declare({"worker_tasks.schedules": declared})
+    app.schedules.pause("tick")  # its jobs are none of the batch
     running = worker("--with-scheduler", REDIS_URL=proxy.url)
     marks.until("hook of one")
     proxy.once_each(FAULTS[name])
