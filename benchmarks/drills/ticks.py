@@ -86,6 +86,8 @@ class Found:
             "enqueued": self.each.jobs,
             "lost": sum(each.lost for each in self.accounts),
             "doubles": sum(each.doubles for each in self.accounts),
+            # Of the schedule that may leave none out.
+            "missed": self.each.left_out,
             "late_p99_s": f"{p99:.2f}".rstrip("0").rstrip("."),
             "verdict": "fail" if self.problems else "pass",
         }
@@ -258,6 +260,8 @@ class Stage:
         )
         problems = [problem for each in accounts for problem in each.problems]
         problems += account.overlaps(runs, self._timed.BESIDE.name)
+        if left_out := accounts[0].left_out:
+            problems.append(f"{accounts[0].name}: {left_out} were left out")
         for each in accounts:
             if each.early:
                 problems.append(f"{each.name}: {each.early} were early")

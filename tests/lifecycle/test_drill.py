@@ -60,7 +60,7 @@ def test_each_tick_has_one_job_whatever_is_done_to_schedulers():
     last = ended.stdout.splitlines()[-1:]
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert re.fullmatch(
-        r"drill=ticks due=18 enqueued=18 lost=0 doubles=0 late_p99_s=[\d.]+ "
+        r"drill=ticks due=18 enqueued=18 lost=0 doubles=0 missed=0 late_p99_s=[\d.]+ "
         r"verdict=pass",
         *last,
     )
