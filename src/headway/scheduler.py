@@ -14,10 +14,12 @@ import importlib.util
 import logging
 import os
 import secrets
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Event
+from types import FrameType
 from typing import Protocol, TypeVar, cast, runtime_checkable
 
 from headway.app import App
@@ -331,6 +333,18 @@ class Scheduler:
         if self._failing.pop(what, None) is not None:
             log.info("%s: this is done again", what)
         return done
+
+
+def stop_at(*numbers: signal.Signals) -> Event:
+    """Return what `run` is to be given: it is set when one of these signals comes."""
+    stop = Event()
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in numbers:
+        signal.signal(number, tell)
+    return stop
 
 
 def declared(app: App) -> dict[str, Sequence[Schedule]]:

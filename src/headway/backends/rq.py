@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +21,7 @@ from headway.codec import Arguments
 from headway.errors import ConfigurationError, EnqueueError
 from headway.message import Envelope, Sealed
 from headway.signing import Signer
-from headway.timetable import Answer, Entry, Overlap, Timetable
+from headway.timetable import Timetable
 from headway.wire import client as wire_client
 from headway.wire import job_hash
 from headway.wire.chunk import Chunk
@@ -53,7 +52,7 @@ class RQBackend(RQJobs):
     def __init__(self, context: Context) -> None:
         super().__init__(self._connected, context.clock)
         self._context = context
-        self._timetable = _Timetable(lambda: self.client, self._written)
+        self._timetable = RedisTimetable(lambda: self.client, self._written)
 
     def _connected(self) -> Redis:
         """Return a client that hears within seconds that Redis is away.
@@ -75,7 +74,7 @@ class RQBackend(RQJobs):
     def close(self) -> None:
         """Give back the connections."""
         self.__dict__.pop("_exchange", None)
-        self._timetable = _Timetable(lambda: self.client, self._written)
+        self._timetable = RedisTimetable(lambda: self.client, self._written)
         if "client" in self.__dict__:
             self.client.close()
             del self.client
@@ -191,36 +190,6 @@ class RQBackend(RQJobs):
                 begins.append(place)
             chunk.add(envelope)
         yield chunk.packed(script, whole=whole or len(begins) > 1)
-
-
-class _Timetable(RedisTimetable):
-    """Schedules whose jobs are written as any other is."""
-
-    def __init__(
-        self,
-        connect: Callable[[], Redis],
-        written: Callable[[Envelope, Callable[[Envelope], Answer]], Answer],
-    ) -> None:
-        super().__init__(connect)
-        self._written = written
-
-    def send(
-        self,
-        entry: Entry,
-        tick: datetime,
-        next_due: datetime | None,
-        envelope: Envelope,
-        overlap: Overlap,
-    ) -> Answer:
-        """Enqueue the job of a tick and move the cursor to it, in one step.
-
-        Raises:
-            EnqueueError: Redis did not confirm; asking again does no harm.
-        """
-        send = super().send
-        return self._written(
-            envelope, lambda noted: send(entry, tick, next_due, noted, overlap)
-        )
 
 
 def _calls(envelopes: Sequence[Envelope]) -> Iterator[tuple[str, Arguments]]:

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import signal
-import threading
-from functools import partial
 
 import click
 
 from headway.cli.environment import prepare, the_app
 from headway.observe.log import log_events
-from headway.scheduler import Scheduler, declared
+from headway.scheduler import Scheduler, declared, stop_at
 
 
 @click.command()
@@ -16,13 +14,8 @@ def scheduler() -> None:
     """Send delayed jobs and schedules when they are due; any number may run."""
     app = the_app(prepare())
     log_events(app)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, partial(_tell, stop))
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    stop = stop_at(*numbers)
     Scheduler(app, declared(app)).run(stop)
-    for number in (signal.SIGTERM, signal.SIGINT):  # told twice, it has ended well, too
+    for number in numbers:  # told twice, it has ended well, too
         signal.signal(number, signal.SIG_IGN)
-
-
-def _tell(stop: threading.Event, *_signal: object) -> None:
-    stop.set()

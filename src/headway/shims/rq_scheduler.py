@@ -11,11 +11,10 @@ from __future__ import annotations
 import logging
 import secrets
 import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NoReturn
 
 from headway.app import App, load_app
@@ -29,7 +28,7 @@ from headway.migrate.machine_zone import machine_zone
 from headway.migrate.rq_options import options_of
 from headway.schedule import Schedule
 from headway.scheduler import Scheduler as Sender
-from headway.scheduler import declared
+from headway.scheduler import declared, stop_at
 from headway.settings import Settings
 from headway.shims.listing import listing_of
 from headway.shims.scheduled_job import ScheduledJob
@@ -423,10 +422,7 @@ class Scheduler:
         if burst:
             sender.round()
             return
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, partial(_tell, stop))
-        sender.run(stop)
+        sender.run(stop_at(signal.SIGTERM, signal.SIGINT))
 
     # What there is of it
 
@@ -451,10 +447,6 @@ class Scheduler:
 
     def _now(self, message: Message[Any]) -> datetime:
         return self.app.backend(self.app.engine_of(message)).timetable.now()
-
-
-def _tell(stop: threading.Event, *_signal: object) -> None:
-    stop.set()
 
 
 def _aware(moment: datetime) -> datetime:

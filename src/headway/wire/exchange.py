@@ -110,10 +110,11 @@ class Exchange:
             self._put_back(talk)
 
     def _put_back(self, talk: _Talk) -> None:
-        if talk.was_lost:  # its line has the time limits of this call
+        # A line that was lost has the time limits of this call, and one call's answer
+        # must never be read as another's.
+        if talk.was_lost or talk.unanswered:
             talk.connection.disconnect()
-        if talk.unanswered:  # never read one call's answer as another's
-            talk.connection.disconnect()
+        if talk.unanswered:
             self._pool.release(talk.connection)
         else:
             self._kept.append(talk.connection)

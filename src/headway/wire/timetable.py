@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -34,8 +35,14 @@ _FIELDS = ("version", "declared", "paused", "cursor", "waiting_since", "last_job
 class RedisTimetable(Asker):
     """The schedules in one Redis."""
 
-    def __init__(self, connect: Callable[[], Redis]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Redis],
+        written: Callable[[Envelope, Callable[[Envelope], Answer]], Answer],
+    ) -> None:
+        """Ask Redis by a client; `written` has a job written as any other is sent."""
         super().__init__(connect)
+        self._written = written
         self._scripts = Scripts()
 
     # Keeping schedules
@@ -149,8 +156,19 @@ class RedisTimetable(Asker):
         """Enqueue the job of a tick and move the cursor to it, in one step.
 
         Raises:
-            RedisError: the store did not confirm.
+            EnqueueError: Redis did not confirm; asking again does no harm.
         """
+        send = partial(self._send, entry, tick, next_due, overlap)
+        return self._written(envelope, send)
+
+    def _send(
+        self,
+        entry: Entry,
+        tick: datetime,
+        next_due: datetime | None,
+        overlap: Overlap,
+        envelope: Envelope,
+    ) -> Answer:
         terms = envelope.terms
         all_keys = [
             keys.schedule(entry.name),

@@ -10,14 +10,13 @@ import contextlib
 import logging
 import os
 import signal
-import threading
 from collections.abc import Callable
 from functools import partial
 
 from headway.app import load_app
 from headway.backends.rq import RQBackend
 from headway.observe.log import log_events
-from headway.scheduler import Scheduler, declared
+from headway.scheduler import Scheduler, declared, stop_at
 from headway.wire import client as wire_client
 from headway.worker import process
 from headway.worker.address import Address
@@ -85,9 +84,8 @@ class Scheduling:
 
 def _serve(plan: Plan, address: Address, parent: int) -> int:
     """Be the scheduler, in a process that has just begun; return the exit code."""
-    stop = threading.Event()
     process.become(parent)
-    signal.signal(signal.SIGTERM, partial(_tell, stop))
+    stop = stop_at(signal.SIGTERM)
     app = load_app(plan.app)
     if plan.log_events:
         log_events(app)
@@ -95,10 +93,6 @@ def _serve(plan: Plan, address: Address, parent: int) -> int:
     _connect(app.backend("rq"), address)
     Scheduler(app, declared(app), queues=served).run(stop)
     return DONE
-
-
-def _tell(stop: threading.Event, *_signal: object) -> None:
-    stop.set()
 
 
 def _connect(backend: object, address: Address) -> None:
