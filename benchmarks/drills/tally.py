@@ -176,6 +176,8 @@ class Runs:
         if run is None:
             return
         self.struck.update(self._lately(line))
+        if run[0] in self._struck_at:  # it has not begun again: the store was away
+            self._struck_at[run[0]] = line.at
         if run not in self._over:
             self.struck.add(run)
             self.cut_short.add(run)

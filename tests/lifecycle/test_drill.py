@@ -177,6 +177,17 @@ def test_a_child_that_its_struck_supervisor_had_ended_is_struck_with_it():
     assert list(Runs(lines).extra()) == extra
 
 
+def test_what_raised_while_the_store_was_away_is_waited_for_from_its_return():
+    read = runs(
+        ("begin", "j-1", 11),
+        ("strike", "-", 11),
+        ("raise", "j-1", 11),
+        ("strike", "-", 11),
+        ("begin", "j-1", 12),
+    )
+    assert read.back == [1.0]
+
+
 def test_a_retry_after_an_exception_is_no_extra_run():
     read = runs(("begin", "j-1", 11), ("raise", "j-1", 11), ("begin", "j-1", 12))
     assert not list(read.extra())

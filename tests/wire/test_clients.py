@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import ast
+import time
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from benchmarks.drills.proxy import Proxy
 from headway.wire import client as wire_client
+from headway.wire.client import LOOP
+from headway.wire.line import Line, command, pack
+from headway.wire.scripts import Script
 from headway.worker.serve import _OwnPool
 
 LIBRARY = Path(__file__).parents[2] / "src" / "headway"
@@ -105,3 +114,52 @@ def test_the_supervisor_gives_up_soon_and_asks_again_by_itself(redis_url):
     with Redis.from_url(redis_url) as bare:
         pool = _OwnPool.like(bare)
     assert limits(Redis(connection_pool=pool)) == (1, 1)
+
+
+@pytest.mark.parametrize("patience", ALL_PATIENCE)
+def test_after_a_silence_the_other_connections_are_given_up_as_well(
+    redis_url, patience
+):
+    port = Redis.from_url(redis_url).get_connection_kwargs()["port"]
+    answer = timedelta(seconds=0.5)
+    with closing(Proxy(port)) as network:
+        client = wire_client.connect(
+            network.url, patience=replace(patience, answer=answer)
+        )
+        beside = wire_client.with_patience(client, replace(LOOP, answer=answer))
+        line = Line(beside, (Script("resume"),))
+        idle = [client.connection_pool.get_connection() for _ in range(3)]
+        for connection in idle:
+            connection.send_command("PING")
+            connection.read_response()
+            client.connection_pool.release(connection)
+        line.ask(command(1, pack("PING")), 1)
+
+        network.turn("held")
+        network.turn("open")  # for the connections to come
+        with suppress(RedisTimeoutError):
+            client.ping()
+        began = time.monotonic()
+        with client.pipeline() as pipeline:  # holds one, and the pings use another
+            pipeline.watch("key")
+            client.ping()
+        line.ask(command(1, pack("PING")), 1)
+        assert time.monotonic() - began < answer.total_seconds()
+
+
+def test_what_a_line_hears_is_told_to_the_pools(redis_url):
+    port = Redis.from_url(redis_url).get_connection_kwargs()["port"]
+    patience = replace(LOOP, answer=timedelta(seconds=0.5))
+    with closing(Proxy(port)) as network:
+        client = wire_client.connect(network.url, patience=patience)
+        line = Line(wire_client.with_patience(client, patience), (Script("resume"),))
+        line.ask(command(1, pack("PING")), 1)
+        client.ping()
+
+        network.turn("held")
+        network.turn("open")
+        with pytest.raises(RedisTimeoutError):
+            line.ask(command(1, pack("PING")), 1)
+        began = time.monotonic()
+        client.ping()
+        assert time.monotonic() - began < patience.answer.total_seconds()

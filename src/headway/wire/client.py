@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from weakref import WeakSet
 
 from redis import ConnectionPool, Redis
 from redis.backoff import ExponentialBackoff
@@ -63,12 +64,14 @@ def connect(url: str, *, patience: Patience = APPLICATION) -> Redis:
     for ours, known in _SCHEMES.items():
         if url.startswith(ours):
             url = known + url.removeprefix(ours)
+    silence = Silence()
     try:
-        pool = ConnectionPool.from_url(url, **_resilience(patience))
+        pool = ConnectionPool.from_url(url, **_resilience(patience, silence))
     except ValueError as error:
         raise ConfigurationError(
             f"the address of Redis cannot be used: {error}"
         ) from error
+    silence.watch(pool)
     return Redis.from_pool(pool)  # closing the client closes the pool as well
 
 
@@ -77,9 +80,46 @@ def with_patience(client: Redis, patience: Patience) -> Redis:
 
     What RQ's command line makes (`Redis.from_url`) does not try again at all.
     """
-    pool = client.connection_pool
-    kwargs: dict[str, Any] = {**pool.connection_kwargs, **_resilience(patience)}
-    return Redis.from_pool(type(pool)(pool.connection_class, **kwargs))
+    pool, silence = client.connection_pool, silence_of(client)
+    resilience = _resilience(patience, silence)
+    kwargs: dict[str, Any] = {**pool.connection_kwargs, **resilience}
+    made = type(pool)(pool.connection_class, **kwargs)
+    silence.watch(made)
+    return Redis.from_pool(made)
+
+
+class Silence:
+    """The answers that never came, on all connections of a process to one server.
+
+    After a network that went silent all of them look sound, and none is. One of them
+    has to be waited for; the others are as old, and are given up with it, or each
+    would cost the same wait.
+    """
+
+    def __init__(self) -> None:
+        #: How often an answer did not come in time.
+        self.count = 0
+        self._pools: WeakSet[ConnectionPool] = WeakSet()
+
+    def __deepcopy__(self, _memo: object) -> Silence:
+        """Return itself: each connection has a copy of what its pool was given."""
+        return self
+
+    def watch(self, pool: ConnectionPool) -> None:
+        """Have the idle connections of a pool given up as well."""
+        self._pools.add(pool)
+
+    def tell(self) -> None:
+        """Say that an answer did not come in time."""
+        self.count += 1
+        for pool in self._pools:
+            pool.disconnect(inuse_connections=False)
+
+
+def silence_of(client: Redis) -> Silence:
+    """Return what the client's connections have heard of each other."""
+    retry = client.connection_pool.connection_kwargs.get("retry")
+    return retry.silence if isinstance(retry, _Retry) else Silence()
 
 
 class _Retry(Retry):
@@ -91,6 +131,7 @@ class _Retry(Retry):
 
     #: For how long another attempt is begun, in seconds.
     lasts: float
+    silence: Silence
     _is_inside = False
 
     def call_with_retry(self, do: Any, fail: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - redis-py's
@@ -98,6 +139,13 @@ class _Retry(Retry):
         if self._is_inside:
             return self._once(do, fail, *args, **kwargs)
         until = time.monotonic() + self.lasts
+
+        def attempt() -> Any:  # noqa: ANN401
+            try:
+                return do()
+            except RedisTimeoutError:
+                self.silence.tell()
+                raise
 
         def failed(error: Exception, *more: Any) -> None:  # noqa: ANN401
             self._is_inside = False  # what mends it may take attempts of its own
@@ -108,7 +156,7 @@ class _Retry(Retry):
 
         self._is_inside = True
         try:
-            return super().call_with_retry(do, failed, *args, **kwargs)
+            return super().call_with_retry(attempt, failed, *args, **kwargs)
         finally:
             self._is_inside = False
 
@@ -120,11 +168,11 @@ class _Retry(Retry):
             self._retries = retries
 
 
-def _resilience(patience: Patience) -> dict[str, Any]:
+def _resilience(patience: Patience, silence: Silence) -> dict[str, Any]:
     backoff = ExponentialBackoff(cap=LONGEST_PAUSE, base=FIRST_PAUSE)
     pauses = patience.pauses.total_seconds()
     retry = _Retry(backoff, _attempts_in(pauses), supported_errors=patience.errors)
-    retry.lasts = pauses
+    retry.lasts, retry.silence = pauses, silence
     return {
         "retry": retry,
         "retry_on_error": list(patience.errors),

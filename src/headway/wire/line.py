@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from headway.wire.client import silence_of
 from headway.wire.scripts import Script
 from headway.wire.steadfast import is_no_primary
 
@@ -44,6 +46,7 @@ class Line:
 
     def __init__(self, client: Redis, scripts: tuple[Script, ...]) -> None:
         self._pool = client.connection_pool
+        self._silence, self._heard = silence_of(client), 0
         self._scripts = scripts
         self._connection: Connection | None = None
 
@@ -55,14 +58,18 @@ class Line:
             TimeoutError: likewise.
             ResponseError: Redis refuses one of them.
         """
+        if self._heard != self._silence.count:
+            self.close()
         connection = self._connection or self._connect()
         try:
             found = self._exchange(connection, packed, answers)
             if any(isinstance(answer, NoScriptError) for answer in found):
                 self._load(connection)  # a restarted server: none of them was run
                 found = self._exchange(connection, packed, answers)
-        except BaseException:
+        except BaseException as error:
             self.close()  # an answer may still be under way: never read it as another's
+            if isinstance(error, RedisTimeoutError):
+                self._silence.tell()
             raise
         for answer in found:
             if isinstance(answer, ResponseError):
@@ -79,6 +86,7 @@ class Line:
             self._connection = None
 
     def _connect(self) -> Connection:
+        self._heard = self._silence.count
         connection: Connection = self._pool.get_connection()
         try:
             self._load(connection)
