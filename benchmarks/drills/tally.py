@@ -102,11 +102,16 @@ class Runs:
         self.struck: set[tuple[str, int]] = set()
         #: Those of them that had not ended.
         self.cut_short: set[tuple[str, int]] = set()
+        #: Runs that were the first of their process after a strike: it may have been
+        #: about to begin them, and another has run the job by then.
+        self.late: set[tuple[str, int]] = set()
         #: From a strike until the job ran again, in seconds.
         self.back: list[float] = []
         #: By process: the last job that it began, and which run of it that was.
         self._last: dict[int, tuple[str, int]] = {}
         self._over: dict[tuple[str, int], float] = {}
+        #: Processes that have begun nothing since they were struck.
+        self._stood_still: set[int] = set()
         #: By supervisor: the processes of its children that have run anything.
         self._children: dict[int, set[int]] = defaultdict(set)
         #: By process: what it has done of late.
@@ -146,7 +151,10 @@ class Runs:
         if self._is_back_since is not None:
             self.back.append(line.at - self._is_back_since)
             self._is_back_since = None
-        self._last[line.pid] = (line.job_id, len(self.of[line.job_id]))
+        run = self._last[line.pid] = (line.job_id, len(self.of[line.job_id]))
+        if line.pid in self._stood_still:
+            self._stood_still.remove(line.pid)
+            self.late.add(run)
         self._children[line.parent].add(line.pid)
         self.of[line.job_id].append(line)
 
@@ -167,6 +175,7 @@ class Runs:
 
     def _strike(self, line: Line) -> None:
         run = self._last.get(line.pid)
+        self._stood_still.add(line.pid)
         if line.job_id != "-":
             self.deaths_of[line.job_id] += 1
             self._struck_at[line.job_id] = line.at
@@ -194,17 +203,22 @@ class Runs:
             for number in range(len(runs) - 1):
                 run, next_run = (job_id, number), (job_id, number + 1)
                 # A job that raises does so once: its retry, or another job, does not.
-                if run not in self._raised or next_run in self._raised:
+                if run in self._raised and next_run not in self._raised:
+                    continue
+                if run not in self.struck and next_run in self.late:
+                    yield job_id, number + 1, True
+                else:
                     yield job_id, number, run in self.struck
 
 
 def _look_at_runs(runs: Runs, found: Tally) -> None:
     extra = list(runs.extra())
+    struck = {(job_id, number) for job_id, number, is_struck in extra if is_struck}
+    cut_short = runs.cut_short | (struck & runs.late)
     # Nobody but the process knew of the work that is done over again.
-    redone = {(job_id, number) for job_id, number, is_struck in extra if is_struck}
-    redone -= runs.cut_short
+    redone = struck - cut_short
     found.redone = len(redone)
-    found.struck, found.extra = len(runs.cut_short) + len(redone), len(extra)
+    found.struck, found.extra = len(cut_short) + len(redone), len(extra)
     found.problems += [
         f"{job_id} ran again, and its process, {runs.of[job_id][number].pid}, was not "
         f"struck as it ran: {runs.of[job_id]}"

@@ -145,7 +145,7 @@ def test_a_job_that_had_ended_long_before_the_death_was_not_to_run_again():
     read = runs(
         ("begin", "j-1", 11),
         ("end", "j-1", 11),
-        ("strike", "-", 12),
+        ("strike", "-", 13),
         ("strike", "-", 11),
         ("begin", "j-1", 12),
     )
@@ -186,6 +186,20 @@ def test_what_raised_while_the_store_was_away_is_waited_for_from_its_return():
         ("begin", "j-1", 12),
     )
     assert read.back == [1.0]
+
+
+def test_who_was_frozen_as_it_was_about_to_begin_a_job_runs_it_for_nothing():
+    read = runs(
+        ("begin", "j-0", 11),
+        ("end", "j-0", 11),
+        ("strike", "-", 11),
+        ("begin", "j-1", 12),
+        ("end", "j-1", 12),
+        ("begin", "j-1", 11),
+        ("begin", "j-2", 11),
+        ("begin", "j-2", 12),
+    )
+    assert list(read.extra()) == [("j-1", 1, True), ("j-2", 0, False)]
 
 
 def test_a_retry_after_an_exception_is_no_extra_run():
