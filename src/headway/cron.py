@@ -43,6 +43,7 @@ class Cron:
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first moment of the line after `moment`, in UTC."""
+        local_time.check_aware("Cron.next_after", moment)
         zone = ZoneInfo(self.zone)
         try:
             shown = moment.astimezone(zone).replace(microsecond=0)

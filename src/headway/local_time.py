@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -41,6 +41,10 @@ def zone_of(owner: str, name: str) -> ZoneInfo:
     Raises:
         ConfigurationError: there is none; the message says which is spelled alike.
     """
+    if name == "localtime":
+        raise ConfigurationError(
+            f"{owner}: each host has its own {name!r}; name the zone, as 'Europe/Oslo'"
+        )
     try:
         return ZoneInfo(name)
     # What ZoneInfo raises for a folder of zones, an absolute path and no text at all.
@@ -76,6 +80,25 @@ def check_aware(owner: str, moment: datetime) -> None:
             f"{owner}: {bare} has no zone, so nobody can tell when that is; write "
             f"{bare[:-1]}, tzinfo=ZoneInfo('Europe/Oslo')) with the zone that is meant"
         )
+
+
+def check_moment(owner: str, moment: datetime) -> None:
+    """Refuse a datetime without a zone, or so far off that some zone cannot show it.
+
+    Raises:
+        ConfigurationError: with what is expected.
+    """
+    check_aware(owner, moment)
+    if not is_in_calendar(moment):
+        raise ConfigurationError(
+            f"{owner}: {moment} is at the end of the calendar; expected a year from 2 "
+            "to 9998"
+        )
+
+
+def is_in_calendar(moment: datetime) -> bool:
+    """Tell whether every zone can show that moment."""
+    return MINYEAR < moment.year < MAXYEAR
 
 
 def due(local: datetime, zone: tzinfo) -> datetime:

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 from headway.codec import Arguments
 from headway.cron import Cron
 from headway.errors import ConfigurationError
+from headway.local_time import check_aware, is_in_calendar
 from headway.message import Message
 from headway.options import JOB_ID, Options
 from headway.retry import Retry
@@ -62,7 +63,7 @@ class Schedule:
                 raise ConfigurationError(
                     f"Schedule({self.name!r}, {name}={value!r}): expected {expected}"
                 )
-        if self.start and self.end and self.end <= self.start:
+        if self.start and self.end and _utc(self.end) <= _utc(self.start):
             raise ConfigurationError(
                 f"Schedule({self.name!r}): it ends at {self.end}, before it starts at "
                 f"{self.start}"
@@ -91,9 +92,10 @@ class Schedule:
             )
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first tick after a moment, in UTC; None: there is none."""
-        if self.start and self.start > moment:
-            moment = self.start - _MICROSECOND
+        """Return the first tick after an aware moment, in UTC; None: there is none."""
+        check_aware("Schedule.next_after", moment)
+        if self.start and _utc(self.start) > moment:
+            moment = _utc(self.start) - _MICROSECOND
         found = self.ticks.next_after(moment)
         return None if found and self.end and found > self.end else found
 
@@ -131,7 +133,7 @@ class Schedule:
         }
         for name in ("start", "end"):
             if (moment := getattr(self, name)) is not None:
-                fields[name] = moment.astimezone(UTC).isoformat()
+                fields[name] = _utc(moment).isoformat()
         return fields
 
     @classmethod
@@ -216,13 +218,23 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _is_aware(value: object) -> bool:
-    return value is None or (
-        isinstance(value, datetime) and value.utcoffset() is not None
-    )
+def _utc(moment: datetime) -> datetime:
+    """Return the moment in UTC: in one zone Python compares what clocks show."""
+    return moment.astimezone(UTC)
 
 
-_AWARE = "an aware datetime, as datetime(2030, 1, 31, tzinfo=ZoneInfo('Europe/Oslo'))"
+def _is_moment(value: object) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        return False
+    return is_in_calendar(value)
+
+
+_MOMENT = (
+    "an aware datetime of the years 2 to 9998, as "
+    "datetime(2030, 1, 31, tzinfo=ZoneInfo('Europe/Oslo')); None where there is none"
+)
 _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "name": (
         "letters, digits, _ and - only",
@@ -236,8 +248,8 @@ _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "a message, as task.message(7)",
         lambda v: isinstance(v, Message),
     ),
-    "start": (_AWARE, _is_aware),
-    "end": (_AWARE, _is_aware),
+    "start": (_MOMENT, _is_moment),
+    "end": (_MOMENT, _is_moment),
     "misfire": ("'skip', 'once' or 'all'", lambda v: v in ("skip", "once", "all")),
     "misfire_limit": (
         "a whole number from 1",

@@ -9,10 +9,9 @@ are on time, and the others look now and then, so that nothing waits for long.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import logging
 import os
+import random
 import secrets
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,6 @@ from headway.app import App
 from headway.backend import Backend
 from headway.errors import (
     CapabilityError,
-    ConfigurationError,
     JobNotFoundError,
     JobStateError,
 )
@@ -34,7 +32,7 @@ from headway.events import JobEnqueued
 from headway.schedule import Schedule
 from headway.schedules import by_name
 from headway.ticks import Step, step
-from headway.timetable import Answer, Due, Entry, Missed, Timetable
+from headway.timetable import AHEAD, Answer, Due, DueTick, Entry, Missed, Timetable
 
 log = logging.getLogger("headway.scheduler")
 
@@ -48,6 +46,8 @@ LEASE = timedelta(seconds=2)
 FAILURE = timedelta(milliseconds=5)
 #: How often it is looked how jobs have ended.
 OUTCOMES = timedelta(seconds=1)
+#: For how long schedules are served before delayed jobs have their turn.
+LONGEST = timedelta(seconds=0.5)
 #: How many schedules are served in one round, and ticks of each.
 SCHEDULES, TICKS = 1000, 100
 #: How many are kept as they were read.
@@ -128,6 +128,8 @@ class Scheduler:
         #: often, which each does who leads there, or for just its queues.
         self._is_leader = self._looks_often = False
         self._asked_to_lead = self._noted = -NOW_AND_THEN.total_seconds()
+        #: The latest time that a store has told, by its timetable's place.
+        self._latest: dict[int, datetime] = {}
         #: By name: what was read of it last, and of which version.
         self._read: dict[str, tuple[str, Schedule]] = {}
         #: What fails: it is said once, and tried again now and then.
@@ -162,8 +164,11 @@ class Scheduler:
             elif found.next_due is not None:
                 waits.append(timedelta(seconds=found.next_due))
         waits += [
-            self._tried("schedules", partial(self._serve, timetable)) or longest
-            for timetable in self._timetables
+            longest if wait is None else wait
+            for wait in (
+                self._tried("schedules", partial(self._serve, timetable))
+                for timetable in self._timetables
+            )
         ]
         self._note_outcomes()
         # One that does not lead comes later, also where something is due: it is sent.
@@ -212,24 +217,48 @@ class Scheduler:
         resting = {what.removeprefix(_SCHEDULE) for what in self._failing}
         resting = {name for name in resting if self._rests(_SCHEDULE + name)}
         due = timetable.due(SCHEDULES, resting)
-        for entry in due.entries:
+        self._look_at_clock(timetable, due.now)
+        until = self._app.clock.monotonic() + LONGEST.total_seconds()
+        # In no order: where there is much to send, each is to have its turn.
+        for entry in random.sample(due.entries, len(due.entries)):
+            if self._app.clock.monotonic() > until:
+                return timedelta(0)
             # One that was paused as we asked has no misfires: they are its pause.
             if not entry.paused:
                 serve = partial(self._serve_one, timetable, entry, due)
                 self._tried(_SCHEDULE + entry.name, serve)
         return due.next_in if due.next_in is not None else NOW_AND_THEN
 
+    def _look_at_clock(self, timetable: Timetable, now: datetime) -> None:
+        """Say so when the store's clock is put back: what it was at is not due."""
+        latest = self._latest.get(id(timetable), now)
+        self._latest[id(timetable)] = now
+        if latest - now > AHEAD:
+            log.warning(
+                "the clock of the store was put back by %s, to %s: schedules whose "
+                "ticks were sent meanwhile send none until it is as late again; "
+                "`headway doctor` names them, `headway schedules pause` and `resume` "
+                "have them go on from now",
+                latest - now,
+                now,
+            )
+
     def _serve_one(self, timetable: Timetable, entry: Entry, due: Due) -> bool:
-        schedule = self._schedule(entry)
+        schedule, counted = self._schedule(entry), None
         for _ in range(TICKS):
             todo = step(
-                schedule, entry.cursor, due.now, waiting_since=entry.waiting_since
+                schedule,
+                entry.cursor,
+                due.now,
+                waiting=entry.waiting,
+                all_until=counted,
             )
+            counted = todo.all_until
             if todo.missed is not None:
                 done = self._miss(timetable, entry, todo)
             else:
                 done = todo.tick is not None and self._send(
-                    timetable, schedule, entry, todo
+                    timetable, schedule, entry, todo, due.now
                 )
             if not done or todo.next_due is None or todo.next_due > due.now:
                 break
@@ -258,13 +287,25 @@ class Scheduler:
         schedule: Schedule,
         entry: Entry,
         todo: Step,
+        now: datetime,
     ) -> bool:
         """Send a tick; tell whether the schedule's cursor is at it now."""
-        tick = cast("datetime", todo.tick)
+        moment = cast("datetime", todo.tick)
         if schedule.overlap == "cancel" and entry.last_is_alive:
+            # As late as can be: who was frozen would cancel it for nothing.
+            if not _is_as_it_was(entry, timetable.entry(entry.name)):
+                return False
             self._cancel(schedule, entry)
-        envelope = self._app.seal(schedule.message_of(tick))
-        answer = timetable.send(entry, tick, todo.next_due, envelope, schedule.overlap)
+        envelope = self._app.seal(schedule.message_of(moment))
+        tick = DueTick(
+            at=moment,
+            following=todo.next_due,
+            envelope=envelope,
+            overlap=schedule.overlap,
+            grace=schedule.grace,
+            now=now,
+        )
+        answer = timetable.send(entry, tick)
         if answer is Answer.SENT:
             log.info("schedule %s sent %s", entry.name, envelope.id)
             self._app.events.emit(
@@ -279,7 +320,7 @@ class Scheduler:
             log.warning(
                 "schedule %s left out %s: job %s has not ended",
                 entry.name,
-                tick,
+                moment,
                 entry.last_job,
             )
         return answer in (Answer.SENT, Answer.SKIPPED)
@@ -328,11 +369,20 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001 - it must outlive any outage
             if what not in self._failing:
                 log.warning("%s: this fails and is tried again: %s", what, error)
+            if len(self._failing) >= READ:  # schedules that were removed since
+                self._failing.clear()
             self._failing[what] = self._app.clock.monotonic()
             return None
         if self._failing.pop(what, None) is not None:
             log.info("%s: this is done again", what)
         return done
+
+
+def _is_as_it_was(was: Entry, found: Entry | None) -> bool:
+    """Tell whether the next tick of a schedule may still be sent as it was thought."""
+    if found is None or found.paused:
+        return False
+    return (found.cursor, found.version) == (was.cursor, was.version)
 
 
 def stop_at(*numbers: signal.Signals) -> Event:
@@ -345,36 +395,3 @@ def stop_at(*numbers: signal.Signals) -> Event:
     for number in numbers:
         signal.signal(number, tell)
     return stop
-
-
-def declared(app: App) -> dict[str, Sequence[Schedule]]:
-    """Return what `schedules.py` of each tasks package declares, by its module.
-
-    One that cannot be read is left out: what the store has of it stays as it is.
-    """
-    found: dict[str, Sequence[Schedule]] = {}
-    for package in app.registry.packages:
-        name = f"{package}.schedules"
-        try:
-            schedules = _declared_in(package, name)
-            by_name({**found, name: schedules})
-            found[name] = schedules
-        # Delayed jobs must be sent all the same, also where the module ends a process.
-        except (Exception, SystemExit):
-            log.exception(
-                "%s gives no list `schedules`: what it declared before stays", name
-            )
-    return found
-
-
-def _declared_in(package: str, name: str) -> Sequence[Schedule]:
-    is_package = hasattr(importlib.import_module(package), "__path__")
-    if not is_package or importlib.util.find_spec(name) is None:
-        return []
-    schedules = list(importlib.import_module(name).schedules)
-    for each in schedules:
-        if not isinstance(each, Schedule):
-            raise ConfigurationError(
-                f"{name}: schedules holds {each!r}, expected Schedule(...)"
-            )
-    return schedules

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,14 @@ from typing import Any, Protocol, cast
 from zoneinfo import ZoneInfo
 
 from headway.backend import Backend
-from headway.errors import ConfigurationError, HeadwayError, ScheduleNotFoundError
+from headway.errors import (
+    ConfigurationError,
+    HeadwayError,
+    ScheduleNotFoundError,
+    StoreError,
+)
 from headway.job import Job
+from headway.local_time import check_aware, zone_of
 from headway.message import Message
 from headway.options import Options
 from headway.queue import Queue
@@ -20,12 +27,12 @@ from headway.schedule import Schedule, version_of
 from headway.spelling import meant
 from headway.task import DefinedTask
 from headway.ticks import missed_between
-from headway.timetable import Entry, Tick, Timetable
+from headway.timetable import AHEAD, Entry, Tick, Timetable
+
+log = logging.getLogger("headway.scheduler")
 
 #: A schedule is changed again where its cursor moved meanwhile, so often.
 TRIES = 20
-#: A cursor that is further ahead was moved by a clock that was wrong.
-AHEAD = timedelta(hours=1)
 
 
 class Host(Protocol):
@@ -87,7 +94,7 @@ class ScheduleInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
-    """What a declaration has changed in the store."""
+    """What a declaration has changed in the store, or would."""
 
     added: Sequence[str] = ()
     #: By name: what of it, in words.
@@ -201,6 +208,12 @@ class Schedules:
             ConfigurationError: the code declares it.
             StoreError: the store does not answer.
         """
+        stores = self.timetables()
+        # One that cannot be read is in no list, and in the way of another.
+        if not any(each.entry(name) for each in stores):
+            removed = [each.remove(name) for each in stores]
+            if any(removed):
+                return
         timetable, entry = self._found(name)
         if entry.declared and not declared:
             raise ConfigurationError(
@@ -251,7 +264,9 @@ class Schedules:
 
         Raises:
             ScheduleNotFoundError: there is none of that name.
+            ConfigurationError: its task or timing cannot be read.
             EnqueueError: the store did not confirm the job.
+            StoreError: the store does not answer.
         """
         timetable, entry = self._found(name)
         schedule, now = self._read(entry), timetable.now()
@@ -259,7 +274,12 @@ class Schedules:
         options["job_id"] = f"{schedule.job_id(now)}-{secrets.token_hex(3)}"
         [job] = self._host.send([schedule.message._replace(options=options)])
         tick = Tick(due=now, sent_at=now, job_id=job.id, outcome="queued", by_hand=True)
-        timetable.note(name, tick)
+        try:
+            timetable.note(name, tick)
+        except StoreError as error:  # to say so would have it sent twice
+            log.warning(
+                "schedule %s sent %s, as history does not say: %s", name, job.id, error
+            )
         return job
 
     def declare(self, declared: Mapping[str, Iterable[Schedule]]) -> Diff:
@@ -273,39 +293,48 @@ class Schedules:
             ConfigurationError: two have the same name.
             StoreError: the store does not answer.
         """
-        wanted = by_name(declared)
-        there = {
-            entry.name: (timetable, entry)
-            for timetable in self.timetables()
-            for entry in timetable.entries()
-        }
-        added = [name for name in wanted if name not in there]
-        changed = {
-            name: _difference(there[name][1], schedule.to_wire(), module)
-            for name, (module, schedule) in wanted.items()
-            if name in there
-            and (there[name][1].version, there[name][1].declared)
-            != (version_of(schedule.to_wire()), module)
-        }
-        removed = [
-            name
-            for name, (_, entry) in there.items()
-            if entry.declared in declared and name not in wanted
-        ]
+        diff, wanted = self.compare(declared), by_name(declared)
         refused: dict[str, str] = {}
-        for name in (*added, *changed):
+        for name in (*diff.added, *diff.changed):
             module, schedule = wanted[name]
             try:
                 self._put(schedule, module, before=declared)
             except ConfigurationError as error:
                 refused[name] = str(error)
-        for name in removed:
-            there[name][0].remove(name)
+        for name in diff.removed:
+            for timetable in self.timetables():
+                timetable.remove(name)
         return Diff(
-            added=[name for name in added if name not in refused],
-            changed={n: what for n, what in changed.items() if n not in refused},
-            removed=removed,
+            added=[name for name in diff.added if name not in refused],
+            changed={n: what for n, what in diff.changed.items() if n not in refused},
+            removed=diff.removed,
             refused=refused,
+        )
+
+    def compare(self, declared: Mapping[str, Iterable[Schedule]]) -> Diff:
+        """Return what `declare` would change.
+
+        Raises:
+            ConfigurationError: two have the same name.
+            StoreError: the store does not answer.
+        """
+        wanted = by_name(declared)
+        there = {e.name: e for each in self.timetables() for e in each.entries()}
+        changed = {
+            name: _difference(there[name], schedule.to_wire(), module)
+            for name, (module, schedule) in wanted.items()
+            if name in there
+            and (there[name].version, there[name].declared)
+            != (version_of(schedule.to_wire()), module)
+        }
+        return Diff(
+            added=[name for name in wanted if name not in there],
+            changed=changed,
+            removed=[
+                name
+                for name, entry in there.items()
+                if entry.declared in declared and name not in wanted
+            ],
         )
 
     def _put(
@@ -318,7 +347,15 @@ class Schedules:
         before: Collection[str] = (),
     ) -> bool:
         """Keep a schedule; `before` are modules from which it may have been moved."""
+        given: object = schedule
+        if not isinstance(given, Schedule):
+            raise ConfigurationError(
+                f"app.schedules was given {given!r}, expected one "
+                "Schedule('nightly', Cron('0 3 * * *'), task.message())"
+            )
         timetable = self._timetable(schedule)
+        if since is not None:
+            check_aware("app.schedules.replace(since=...)", since)
         wire = schedule.to_wire()
         for _ in range(TRIES):
             was = timetable.entry(schedule.name)
@@ -333,9 +370,10 @@ class Schedules:
             cursor = since or (was.cursor if was and goes_on else timetable.now())
             next_due = schedule.next_after(cursor)
             if next_due is None and not declared:
+                end = f", end={schedule.end}" if schedule.end else ""
                 raise ConfigurationError(
                     f"Schedule({schedule.name!r}): no tick after now, {cursor}: "
-                    f"{schedule.timing.in_words}"
+                    f"{schedule.timing.in_words}{end}"
                 )
             entry = Entry(
                 name=schedule.name,
@@ -381,12 +419,11 @@ class Schedules:
 
     def _info(self, entry: Entry, last: Tick | None) -> ScheduleInfo:
         try:
-            schedule = self._read(entry)
+            schedule, zone = self._read(entry), _zone_of(entry.wire)
+            found = None if entry.paused else schedule.next_after(entry.cursor)
         except HeadwayError as error:
             return _unread(entry, last, str(error))
-        found = None if entry.paused else schedule.next_after(entry.cursor)
         arguments, options = schedule.message.arguments, schedule.message.options
-        zone = _zone_of(entry.wire)
         return ScheduleInfo(
             name=entry.name,
             timing=schedule.timing.in_words,
@@ -468,7 +505,12 @@ _BUSY = "schedule {!r} moves so fast that it cannot be changed: pause it first"
 
 
 def _zone_of(wire: Mapping[str, Any]) -> ZoneInfo:
-    return ZoneInfo(wire.get("timing", {}).get("zone", "UTC"))
+    """Return the zone of a schedule that was read.
+
+    Raises:
+        ConfigurationError: there is no such zone on this machine.
+    """
+    return zone_of("its timing", wire["timing"].get("zone", "UTC"))
 
 
 def _same_ticks(wire: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

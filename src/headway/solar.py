@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from headway.errors import ConfigurationError, MissingExtraError
+from headway.local_time import check_aware
 from headway.span import in_words
 from headway.spelling import meant
 
@@ -89,6 +90,7 @@ class Solar:
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first event after `moment`, in UTC; None: none in 400 days."""
+        check_aware("Solar.next_after", moment)
         passed = moment.astimezone(UTC) - self.offset
         # The event of a day is twelve hours from its noon, which is in UTC's day.
         first = passed.date() - _DAY

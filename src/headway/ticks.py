@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from headway.schedule import Schedule
-from headway.timetable import Missed
+from headway.timetable import Missed, Waiting
 from headway.timing import latest
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -22,6 +22,8 @@ class Step:
     tick: datetime | None = None
     #: The tick after these; None: there is none any more.
     next_due: datetime | None = None
+    #: All ticks until then are to be sent: they have been counted.
+    all_until: datetime | None = None
 
 
 def step(
@@ -29,22 +31,34 @@ def step(
     cursor: datetime,
     now: datetime,
     *,
-    waiting_since: datetime | None = None,
+    waiting: Waiting | None = None,
+    all_until: datetime | None = None,
 ) -> Step:
     """Return what is to be done about the ticks after the cursor.
 
     A tick is late when `now` is more than the schedule's grace after it, unless it
-    has waited for the job of another.
+    has waited for the job of another. `all_until` is what the step before has said.
     """
     first = schedule.next_after(cursor)
     if first is None or first > now:
         return Step(next_due=first)
-    has_waited = waiting_since is not None and first >= waiting_since
-    if has_waited or schedule.misfire == "all":
-        return _among_all(schedule, first, now)
+    if all_until is not None and first <= all_until:
+        return _send(schedule, first, all_until)
+    waited = _waited_until(waiting, first, now, schedule.grace)
+    if waited is not None:
+        return _among_all(schedule, first, waited)
     late = now - schedule.grace
+    if waiting is not None and waiting.away_until and first < waiting.away_until:
+        late = min(late, waiting.away_until)
     if first >= late:
         return _send(schedule, first)
+    return _late(schedule, first, late)
+
+
+def _late(schedule: Schedule, first: datetime, late: datetime) -> Step:
+    """Do with ticks that nobody has sent in time, until `late`, as `misfire` says."""
+    if schedule.misfire == "all":
+        return _among_all(schedule, first, late)
     last_late = _latest(schedule, first, late) or first
     if schedule.misfire == "skip":
         why = f"no scheduler was there within {schedule.grace}: misfire='skip'"
@@ -56,16 +70,30 @@ def step(
     return _miss(schedule, first, before, why)
 
 
-def _among_all(schedule: Schedule, first: datetime, now: datetime) -> Step:
+def _waited_until(
+    waiting: Waiting | None, first: datetime, now: datetime, grace: timedelta
+) -> datetime | None:
+    """Return until when ticks from this one on have waited; None: it has not."""
+    if waiting is None or not waiting.since <= first <= waiting.asked_at:
+        return None
+    if waiting.away_from is not None and waiting.away_until is not None:
+        if first <= waiting.away_from:
+            return waiting.away_from
+        if first < waiting.away_until:
+            return None
+    return now if now - waiting.asked_at <= grace else waiting.asked_at
+
+
+def _among_all(schedule: Schedule, first: datetime, until: datetime) -> Step:
     """Send the first tick, unless more wait than are to be sent."""
     tick, count = first, 1
     while count <= schedule.misfire_limit:
         following = schedule.next_after(tick)
-        if following is None or following > now:
-            return _send(schedule, first)
+        if following is None or following > until:
+            return _send(schedule, first, until)
         tick, count = following, count + 1
     # Count back: where many were missed, few are to be sent.
-    kept = now
+    kept = until
     for _ in range(schedule.misfire_limit):
         kept = (_latest(schedule, first, kept) or first) - _MICROSECOND
     last = _latest(schedule, first, kept) or first
@@ -73,8 +101,11 @@ def _among_all(schedule: Schedule, first: datetime, now: datetime) -> Step:
     return _miss(schedule, first, last, why)
 
 
-def _send(schedule: Schedule, tick: datetime) -> Step:
-    return Step(tick=tick, next_due=schedule.next_after(tick))
+def _send(
+    schedule: Schedule, tick: datetime, all_until: datetime | None = None
+) -> Step:
+    following = schedule.next_after(tick)
+    return Step(tick=tick, next_due=following, all_until=all_until)
 
 
 def _miss(schedule: Schedule, first: datetime, last: datetime, why: str) -> Step:

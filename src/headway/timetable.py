@@ -8,7 +8,7 @@ and only from where he believed it to be. So any number of schedulers may try.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
@@ -18,6 +18,36 @@ from headway.message import Envelope
 Overlap = Literal["allow", "skip", "queue", "cancel"]
 #: How many ticks of a schedule are remembered.
 KEPT = 500
+#: A cursor that is further ahead was moved by a clock that was wrong.
+AHEAD = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Ticks that wait for the job of another to end."""
+
+    #: The first of them.
+    since: datetime
+    #: When a scheduler has last looked whether that job goes on.
+    asked_at: datetime
+    #: Between these there was no scheduler: ticks of that time have not waited.
+    away_from: datetime | None = None
+    away_until: datetime | None = None
+
+
+def still_waiting(
+    waiting: Waiting | None, tick: datetime, now: datetime, grace: timedelta
+) -> Waiting:
+    """Return what is known of the waiting when `tick` has to wait once more.
+
+    Schedulers that were away for no longer than the grace count as there.
+    """
+    if waiting is None or tick > waiting.asked_at:
+        return Waiting(since=tick, asked_at=now)
+    if now - waiting.asked_at <= grace:
+        return replace(waiting, asked_at=now)
+    away_from = waiting.away_from or waiting.asked_at
+    return replace(waiting, asked_at=now, away_from=away_from, away_until=now - grace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +64,8 @@ class Entry:
     paused: bool
     #: The last tick that was dealt with, or the moment from which ticks count.
     cursor: datetime
-    #: From this tick on they wait for the job of another to end.
-    waiting_since: datetime | None = None
+    #: Of `overlap="queue"`; None: no tick has had to wait.
+    waiting: Waiting | None = None
     #: The job that was sent last, and what it is now; None where it is forgotten.
     last_job: str | None = None
     last_status: str | None = None
@@ -59,6 +89,21 @@ class Due:
     entries: Sequence[Entry]
     #: How long until another is due; None where none is.
     next_in: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueTick:
+    """A tick that is to be sent, and how."""
+
+    at: datetime
+    #: The tick after it; None: there is none.
+    following: datetime | None
+    envelope: Envelope
+    overlap: Overlap
+    #: For how long schedulers may be away and count as there, see `still_waiting`.
+    grace: timedelta
+    #: The store's time when it was asked last.
+    now: datetime
 
 
 class Answer(StrEnum):
@@ -139,6 +184,7 @@ class Timetable(Protocol):
         somebody else has changed it.
 
         Raises:
+            ConfigurationError: something else has its place in the store.
             StoreError: the store does not answer.
         """
         ...
@@ -169,14 +215,7 @@ class Timetable(Protocol):
         """
         ...
 
-    def send(
-        self,
-        entry: Entry,
-        tick: datetime,
-        next_due: datetime | None,
-        envelope: Envelope,
-        overlap: Overlap,
-    ) -> Answer:
+    def send(self, entry: Entry, tick: DueTick) -> Answer:
         """Enqueue the job of a tick and move the cursor to it, in one step.
 
         Raises:

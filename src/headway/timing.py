@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from headway.cron import Cron
 from headway.errors import ConfigurationError
-from headway.local_time import SECOND, check_aware, gap_at
+from headway.local_time import SECOND, check_aware, check_moment, gap_at
 from headway.solar import Solar
 from headway.span import in_words
 
@@ -66,7 +66,7 @@ class Every:
         """
         for unit in _UNITS:
             count: object = getattr(self, unit)
-            if not (isinstance(count, int | float) and math.isfinite(count)):
+            if not _is_finite(count):
                 raise ConfigurationError(
                     f"Every({unit}={count!r}): expected a number, as {unit}=5"
                 )
@@ -79,7 +79,7 @@ class Every:
         if is_too_short:
             raise ConfigurationError(f"{self}: expected a second or more")
         if self.anchor is not None:
-            check_aware("Every(anchor=...)", self.anchor)
+            check_moment("Every(anchor=...)", self.anchor)
         # Moments less than a second apart would have the same name.
         longest = self.interval - SECOND
         if not (
@@ -126,6 +126,7 @@ class Every:
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first moment after `moment`, in UTC."""
+        check_aware("Every.next_after", moment)
         passed = (moment - self._anchor) // self.interval
         try:
             # The one whose interval runs may be put off beyond `moment`.
@@ -159,7 +160,7 @@ class At:
         Raises:
             ConfigurationError: with the datetime as it should have been written.
         """
-        check_aware("At(...)", self.when)
+        check_moment("At(...)", self.when)
 
     @property
     def moment(self) -> datetime:
@@ -184,11 +185,18 @@ class At:
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the moment while it is still to come."""
+        check_aware("At.next_after", moment)
         return self.moment if self.moment > moment else None
 
     @property
     def _zone(self) -> tzinfo:
         return self.when.tzinfo or UTC
+
+
+def _is_finite(number: object) -> bool:
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return False
+    return math.isfinite(number)
 
 
 def latest(timing: Timing, *, until: datetime, since: datetime) -> datetime | None:
@@ -222,7 +230,7 @@ def timing_from_wire(wire: Mapping[str, Any]) -> Timing:
     Raises:
         ConfigurationError: it is no timing.
     """
-    match dict(wire):
+    match wire:
         case {"kind": "cron", "line": str(line), "zone": str(zone)}:
             return Cron(line, zone=zone)
         case {"kind": "every", **fields}:

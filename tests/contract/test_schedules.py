@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -125,6 +125,45 @@ def test_ticks_wait_for_the_job_before(engine, scheduler, schedules):
     assert all(tick.job_id for tick in schedules.history("sum"))
 
 
+def waiting_ticks(engine, schedules) -> Schedule:
+    """Return a schedule of which a tick is 20 minutes old whenever an hour is over."""
+    anchor = schedules.timetables()[0].now() - timedelta(minutes=20)
+    how = {"overlap": "queue", "misfire": "skip", "grace": HOUR / 2}
+    return every(engine, timing=Every(hours=1, anchor=anchor), **how)
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_ticks_that_came_while_no_scheduler_was_there_have_not_waited(
+    goes_on, engine, scheduler, schedules
+):
+    schedules.add(waiting_ticks(engine, schedules))
+    for _ in range(2):  # one is sent, and one waits for its job
+        engine.pass_time(HOUR)
+        scheduler.round()
+    engine.pass_time(6 * HOUR)  # and nobody is there
+    if goes_on:
+        scheduler.round()
+    for count in (2, 3, 3):
+        engine.work()
+        engine.pass_time(timedelta(seconds=1))
+        scheduler.round()
+        assert len(sent(schedules)) == count
+    missed = [tick for tick in schedules.history("sum") if not tick.job_id]
+    assert [tick.count for tick in missed] == [5]
+
+
+def test_ticks_after_the_schedulers_were_back_wait_again(engine, scheduler, schedules):
+    schedules.add(waiting_ticks(engine, schedules))
+    for hours in (1, 1, 6, 0.45, 0.45, 0.45):
+        engine.pass_time(hours * HOUR)
+        scheduler.round()
+    for count in (2, 3, 4, 4):
+        engine.work()
+        engine.pass_time(timedelta(seconds=1))
+        scheduler.round()
+        assert len(sent(schedules)) == count
+
+
 def test_the_job_before_is_canceled(engine, scheduler, schedules):
     schedules.add(every(engine, overlap="cancel"))
     for _ in range(2):
@@ -168,6 +207,16 @@ def test_one_that_a_wrong_clock_moved_far_ahead_can_be_resumed(
     assert is_soon is goes_on
 
 
+def test_a_clock_that_is_put_back_far_is_told_of_once(
+    engine, scheduler, schedules, caplog
+):
+    schedules.add(every(engine))
+    for hours, times in ((0, 0), (-0.5, 0), (5, 0), (-3, 1), (0, 1)):
+        engine.pass_time(hours * HOUR)
+        scheduler.round()
+        assert caplog.text.count("the clock of the store was put back by") == times
+
+
 def test_one_can_be_run_by_hand(engine, scheduler, schedules):
     schedules.add(every(engine))
     job = schedules.run_now("sum")
@@ -195,6 +244,8 @@ def test_a_moment_is_sent_once(engine, scheduler, schedules):
     schedules.add(every(engine, timing=At(now + HOUR)))
     with pytest.raises(ConfigurationError, match="no tick after"):
         schedules.add(every(engine, "late", timing=At(now)))
+    with pytest.raises(ConfigurationError, match="every hour, end=2000-01-01"):
+        schedules.add(every(engine, "late", end=datetime(2000, 1, 1, tzinfo=UTC)))
     engine.pass_time(HOUR)
     for _ in range(2):
         scheduler.round()
@@ -206,6 +257,9 @@ def test_names_are_not_taken_twice_nor_made_up(engine, schedules):
     schedules.add(every(engine))
     with pytest.raises(ConfigurationError, match="there is a schedule 'sum'"):
         schedules.add(every(engine))
+    for wrong in ("sum", [every(engine)]):
+        with pytest.raises(ConfigurationError, match="expected one Schedule"):
+            schedules.add(wrong)
     for act in (schedules.get, schedules.pause, schedules.run_now, schedules.remove):
         with pytest.raises(ScheduleNotFoundError, match="no schedule 'other'"):
             act("other")

@@ -230,7 +230,7 @@ NONSENSE = {
     "cursor": ({"cursor": "many"}, False),
     "far": ({"cursor": "9" * 30}, False),
     "state": ("no hash", False),
-    "waiting": ({"cursor": "1", "waiting_since": "ever"}, True),
+    "waiting": ({"cursor": "1", "waiting": "ever 1"}, True),
     "wire": ({"cursor": "1"}, True),
 }
 
@@ -248,6 +248,11 @@ def test_a_record_of_nonsense_hides_no_other(client, redis, schedules, made):
         {"timing": {"kind": "cron", "line": "0 3 * * *", "zone": 7}},
         {"timing": 5, "task": ["a"], "args": 5, "kwargs": "a", "options": "a"},
         {"options": {"retry": "often"}, "task": 5},
+        {"timing": {"kind": "every", "hours": 1, "zone": "Nowhere"}},
+        {"timing": [["kind", "every"], ["hours", 1]]},
+        {"timing": {"kind": "at", "when": "9999-12-31T23:59:59-01:00"}},
+        {"timing": {"kind": "every", "hours": 1, "anchor": "9999-12-31T23:59-10:00"}},
+        {"end": "9999-12-31T23:59:59+00:00"},
     ]
     wire = made("x").to_wire()
     for number, change in enumerate(wires):
@@ -260,11 +265,13 @@ def test_a_record_of_nonsense_hides_no_other(client, redis, schedules, made):
     redis.set("headway:schedule:wire:ticks", "no sorted set")
     listed = [info.name for info in schedules]
     shown = [name for name, (_, is_shown) in NONSENSE.items() if is_shown]
-    assert listed == sorted(["hourly", *shown, *(f"wire{n}" for n in range(4))])
+    assert listed == sorted(
+        ["hourly", *shown, *(f"wire{n}" for n in range(len(wires)))]
+    )
     page = client.get("/schedules")
     assert page.status_code == 200
     assert page.text.count("cannot be read") >= 4
-    for name in ("hourly", "waiting", *(f"wire{n}" for n in range(4))):
+    for name in ("hourly", "waiting", *(f"wire{n}" for n in range(len(wires)))):
         assert client.get(f"/schedules/{name}").status_code == 200, name
         if name != "hourly":
             assert client.post(f"/schedules/{name}/run").status_code == 409, name

@@ -213,6 +213,7 @@ def test_what_is_no_text_is_refused(line):
         ("../etc/passwd", "no such zone as '../etc/passwd'"),
         ("Europe", "no such zone as 'Europe'"),
         (2, "expected a name as 'Europe/Oslo'"),
+        ("localtime", "each host has its own 'localtime'"),
     ],
 )
 def test_an_unknown_zone_is_refused(zone, way_out):

@@ -5,10 +5,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from headway import App, Cron, Every, Queue, Schedule
+from headway import App, At, Cron, Every, Queue, Schedule
+from headway.declared_schedules import declared_schedules
 from headway.errors import ConfigurationError
 from headway.options import JOB_ID
-from headway.scheduler import Scheduler, declared
+from headway.scheduler import Scheduler
 
 OSLO = ZoneInfo("Europe/Oslo")
 app = App(queues=[Queue("default")], tasks="tasks", engine="memory")
@@ -52,6 +53,50 @@ def test_a_unique_task_may_be_scheduled_without():
     assert Schedule("nightly", Every(hours=1), message).message is message
 
 
+NEW_YORK = ZoneInfo("America/New_York")
+NEVER = datetime.max.replace(tzinfo=NEW_YORK)
+
+
+@pytest.mark.parametrize(
+    "define",
+    [
+        lambda: Schedule("nightly", Every(hours=1), MESSAGE, end=NEVER),
+        lambda: Schedule("nightly", Every(hours=1), MESSAGE, start=NEVER),
+        lambda: At(NEVER),
+        lambda: Every(hours=1, anchor=NEVER),
+    ],
+)
+def test_a_moment_that_some_zone_cannot_show_is_refused(define):
+    with pytest.raises(ConfigurationError, match="9998"):
+        define()
+
+
+def test_a_start_as_clocks_are_put_forward_is_no_hour_late():
+    start = datetime(2027, 3, 28, 3, tzinfo=OSLO)  # the first moment after the gap
+    schedule = Schedule("nightly", Every(minutes=15), MESSAGE, start=start)
+    before = datetime(2027, 3, 1, tzinfo=UTC)
+    assert schedule.next_after(before) == datetime(2027, 3, 28, 1, tzinfo=UTC)
+
+
+def test_an_end_is_compared_by_real_time():
+    first, second = (datetime(2026, 10, 25, 2, 30, tzinfo=OSLO, fold=n) for n in (0, 1))
+    Schedule("nightly", Every(minutes=15), MESSAGE, start=first, end=second)
+    with pytest.raises(ConfigurationError, match="before it starts"):
+        Schedule("nightly", Every(minutes=15), MESSAGE, start=second, end=first)
+
+
+@pytest.mark.parametrize(
+    "timing",
+    [Every(hours=1), Cron("0 3 * * *"), At(datetime(2030, 1, 1, tzinfo=UTC))],
+    ids=["every", "cron", "at"],
+)
+def test_what_comes_after_a_naive_datetime_is_refused(timing):
+    naive = datetime(2026, 11, 22, 12)  # noqa: DTZ001 - that is the mistake
+    for ask in (timing, Schedule("nightly", timing, MESSAGE)):
+        with pytest.raises(ConfigurationError, match="has no zone"):
+            ask.next_after(naive)
+
+
 def test_two_schedules_of_one_name_are_refused():
     twice = [Schedule("nightly", Every(hours=n), MESSAGE) for n in (1, 2)]
     with pytest.raises(ConfigurationError, match="two schedules are named 'nightly'"):
@@ -67,5 +112,6 @@ def test_schedules_that_are_no_list_are_told_of_and_stop_nothing(
     (folder / "schedules.py").write_text("schedules = 5\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     wrong = App(queues=[Queue("default")], tasks="nightly_jobs", engine="memory")
-    assert declared(wrong) == {}
-    assert "nightly_jobs.schedules gives no list `schedules`" in caplog.text
+    assert declared_schedules(wrong) == {}
+    assert "nightly_jobs.schedules: schedules is 5, expected a list of" in caplog.text
+    assert "Traceback" not in caplog.text

@@ -12,8 +12,9 @@ from headway import At, Cron, Every, Schedule
 from headway.app import load_app
 from headway.cli import call
 from headway.cli.timing import moment, timing
+from headway.declared_schedules import declared_schedules
 from headway.errors import ArgumentError, ConfigurationError
-from headway.scheduler import Scheduler, declared
+from headway.scheduler import Scheduler
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_a_name_that_is_not_there_is_refused_before_anything_is_done(
 
 
 def test_what_the_code_declares_is_not_removed_here(app, headway):
-    app.schedules.declare(declared(app))
+    app.schedules.declare(declared_schedules(app))
     said = headway("remove", "sum", code=2)
     assert "declared in sample_tasks.schedules: remove it there, or pause it" in said
     assert "sample_tasks.schedules" in headway()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from headway import App, Cron, Every, Queue, Schedule
 from headway.ticks import COUNTED, missed_between, step
+from headway.timetable import Waiting, still_waiting
 
 app = App(queues=[Queue("default")], tasks="tasks", engine="memory")
 CURSOR = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -74,18 +75,77 @@ def test_once_sends_the_latest_of_the_late_and_all_in_time():
 def test_all_sends_no_more_than_its_limit_the_latest_ones():
     schedule = hourly(misfire="all", misfire_limit=3)
     sent, [gap], _ = played(schedule, CURSOR, CURSOR + 10 * HOUR)
-    assert sent == [CURSOR + n * HOUR for n in (8, 9, 10)]
-    assert (gap.count, gap.last) == (7, CURSOR + 7 * HOUR)
+    assert sent == [CURSOR + n * HOUR for n in (7, 8, 9, 10)]  # the last is in time
+    assert (gap.count, gap.last) == (6, CURSOR + 6 * HOUR)
     assert "misfire_limit=3" in gap.reason
+
+
+def test_what_is_in_time_fills_no_limit():
+    schedule = hourly(timing=Every(seconds=1), misfire="all", misfire_limit=5)
+    sent, missed, _ = played(schedule, CURSOR, CURSOR + 10 * SECOND)
+    assert (len(sent), missed) == (10, [])
+
+
+def test_what_is_counted_once_is_not_counted_again():
+    schedule = hourly(misfire="all", misfire_limit=3)
+    now = CURSOR + 3 * HOUR + 30 * MINUTE
+    first = step(schedule, CURSOR, now)
+    again = step(schedule, first.tick, now, all_until=first.all_until)
+    assert (first.tick, again.tick) == (CURSOR + HOUR, CURSOR + 2 * HOUR)
+    assert first.all_until == now - MINUTE
 
 
 def test_what_has_waited_for_another_job_is_not_late():
     schedule = hourly(misfire="skip", overlap="queue")
-    since = CURSOR + 2 * HOUR
-    sent, missed, _ = played(
-        schedule, CURSOR + HOUR, CURSOR + 4 * HOUR, waiting_since=since
-    )
+    now = CURSOR + 4 * HOUR
+    waiting = Waiting(since=CURSOR + 2 * HOUR, asked_at=now)
+    sent, missed, _ = played(schedule, CURSOR + HOUR, now, waiting=waiting)
     assert (sent, missed) == ([CURSOR + n * HOUR for n in (2, 3, 4)], [])
+
+
+def test_what_came_while_no_scheduler_was_there_has_not_waited():
+    schedule = hourly(misfire="skip", overlap="queue")
+    waiting = Waiting(since=CURSOR + HOUR, asked_at=CURSOR + 2 * HOUR + MINUTE)
+    sent, [gap], _ = played(schedule, CURSOR, CURSOR + 9 * HOUR, waiting=waiting)
+    assert sent == [CURSOR + n * HOUR for n in (1, 2, 9)]
+    assert (gap.first, gap.count) == (CURSOR + 3 * HOUR, 6)
+
+
+def test_what_came_after_schedulers_were_back_has_waited_again():
+    schedule = hourly(misfire="skip", overlap="queue")
+    now = CURSOR + 12 * HOUR + 30 * MINUTE
+    waiting = Waiting(
+        since=CURSOR + HOUR,
+        asked_at=now,
+        away_from=CURSOR + 2 * HOUR + MINUTE,
+        away_until=CURSOR + 9 * HOUR - MINUTE,
+    )
+    sent, [gap], _ = played(schedule, CURSOR, now, waiting=waiting)
+    assert sent == [CURSOR + n * HOUR for n in (1, 2, 9, 10, 11, 12)]
+    assert (gap.first, gap.count) == (CURSOR + 3 * HOUR, 6)
+
+
+def test_those_that_came_meanwhile_fill_no_limit_of_those_that_have_waited():
+    schedule = hourly(misfire="skip", overlap="queue", misfire_limit=2)
+    waiting = Waiting(since=CURSOR + HOUR, asked_at=CURSOR + 2 * HOUR)
+    sent, [gap], _ = played(schedule, CURSOR, CURSOR + 9 * HOUR, waiting=waiting)
+    assert sent == [CURSOR + n * HOUR for n in (1, 2, 9)]
+    assert gap.count == 6
+
+
+def test_waiting_begins_anew_with_a_tick_that_nobody_has_asked_about():
+    begun = still_waiting(None, CURSOR, CURSOR + SECOND, MINUTE)
+    assert begun == Waiting(since=CURSOR, asked_at=CURSOR + SECOND)
+    later = still_waiting(begun, CURSOR, CURSOR + MINUTE, MINUTE)
+    assert later == Waiting(since=CURSOR, asked_at=CURSOR + MINUTE)
+    away = still_waiting(later, CURSOR, CURSOR + HOUR, MINUTE)
+    assert away.away_from == CURSOR + MINUTE
+    assert away.away_until == CURSOR + HOUR - MINUTE
+    again = still_waiting(away, CURSOR, CURSOR + 3 * HOUR, MINUTE)
+    assert again.away_from == CURSOR + MINUTE
+    assert again.away_until == CURSOR + 3 * HOUR - MINUTE
+    anew = still_waiting(again, CURSOR + 4 * HOUR, CURSOR + 5 * HOUR, MINUTE)
+    assert anew == Waiting(since=CURSOR + 4 * HOUR, asked_at=CURSOR + 5 * HOUR)
 
 
 def test_many_missed_ticks_are_told_of_at_once_and_not_counted():

@@ -169,7 +169,7 @@ def test_a_jitter_that_does_not_fit_into_the_interval_is_refused(jitter):
         Every(minutes=1, jitter=jitter)
 
 
-@pytest.mark.parametrize("minutes", ["5", None, float("nan"), float("inf")])
+@pytest.mark.parametrize("minutes", ["5", None, True, float("nan"), float("inf")])
 def test_an_interval_that_is_no_number_is_refused(minutes):
     with pytest.raises(ConfigurationError, match="expected a number, as minutes=5"):
         Every(minutes=minutes)

@@ -27,11 +27,15 @@ from hypothesis.stateful import (
 
 from headway import App, Every, Queue, Schedule
 from headway.clock import Clock
+from headway.declared_schedules import declared_schedules
+from headway.errors import StoreError
+from headway.observe.doctor import Doctor
 from headway.schedule import version_of
-from headway.scheduler import OFTEN, SCHEDULES, Scheduler, declared
+from headway.scheduler import OFTEN, SCHEDULES, Scheduler
 from headway.testing import MovedClock
 from headway.ticks import step
-from headway.timetable import KEPT, Answer, Entry, Missed, Tick, Timetable
+from headway.timetable import KEPT, Answer, Due, DueTick, Entry, Missed, Tick, Timetable
+from headway.wire import client as wire_client
 from headway.wire import keys
 from tests.wire.proxy import ANSWER_LOST, FAULTS, Fault
 
@@ -224,9 +228,15 @@ def test_what_is_early_by_the_clock_of_the_store_is_not_sent(app, timetable, sto
 
 
 def send(app, timetable, schedule, entry, tick) -> Answer:
-    envelope = app.seal(schedule.message_of(tick))
-    following = schedule.next_after(tick)
-    return timetable.send(entry, tick, following, envelope, schedule.overlap)
+    due = DueTick(
+        at=tick,
+        following=schedule.next_after(tick),
+        envelope=app.seal(schedule.message_of(tick)),
+        overlap=schedule.overlap,
+        grace=schedule.grace,
+        now=timetable.now(),
+    )
+    return timetable.send(entry, due)
 
 
 # Who was frozen, and believes what was
@@ -557,6 +567,39 @@ def test_however_many_fail_another_is_sent(app, timetable, store):
     assert again < SCHEDULES / 10  # those that fail rest
 
 
+def test_who_was_frozen_cancels_nothing_of_a_schedule_that_was_paused(
+    app, timetable, monkeypatch
+):
+    put(app, a_schedule(overlap="cancel"), behind=2 * SECOND)
+    scheduler = Scheduler(app)
+    scheduler.round()
+    ask = timetable.due
+
+    def due_and_paused(*how: object) -> Due:
+        found = ask(*how)
+        app.schedules.pause("sum")
+        return found
+
+    until(lambda: bool(ask(1).entries))
+    monkeypatch.setattr(timetable, "due", due_and_paused)
+    scheduler.round()
+    last = app.job(sent(app)[-1])
+    assert last.status == "queued"
+
+
+def test_a_job_that_was_sent_by_hand_is_returned_though_history_says_nothing(
+    app, timetable, monkeypatch, caplog, store
+):
+    def away(*_how: object) -> None:
+        raise StoreError("Redis is away")
+
+    app.schedules.add(a_schedule())
+    monkeypatch.setattr(timetable, "note", away)
+    job = app.schedules.run_now("sum")
+    assert waiting(store) == [job.id]
+    assert f"sum sent {job.id}, as history does not say: Redis is away" in caplog.text
+
+
 # What the code declares
 
 
@@ -576,7 +619,7 @@ def test_a_list_that_cannot_be_imported_leaves_the_store_as_it_is(
         importlib.invalidate_caches()
         app = App(queues=[Queue("default")], tasks="nightly", redis_url=redis_url)
         app.registry.add(app.task(work))
-        Scheduler(app, declared(app)).round()
+        Scheduler(app, declared_schedules(app)).round()
         assert [info.name for info in app.schedules] == ["sum"]
         assert app.schedules.get("sum").declared == "nightly.schedules"
         app.close()
@@ -607,10 +650,36 @@ def test_two_of_a_name_in_two_modules_stop_no_scheduler(
         (tmp_path / name / "__init__.py").touch()
         (tmp_path / name / "schedules.py").write_text(_GOOD)
     app = App(queues=[Queue("default")], tasks=["daily", "weekly"], redis_url=redis_url)
-    found = declared(app)
-    app.close()
+    found = declared_schedules(app)
     assert [*found] == ["daily.schedules"]  # of the other, all stays as it is
     assert "two schedules are named 'sum'" in caplog.text
+    client = wire_client.connect(redis_url)
+    [problem] = [
+        each
+        for each in Doctor(client, redis_url, app).look()
+        if (each.about, each.level) == ("schedules", "problem")
+    ]
+    assert "weekly.schedules: ConfigurationError: two schedules" in problem.found
+    client.close()
+    app.close()
+
+
+def test_one_that_has_no_place_in_redis_keeps_out_no_other(app, store):
+    store.set(keys.schedule("first"), "no hash")
+    schedules = [a_schedule("first"), a_schedule("second")]
+    diff = app.schedules.declare({"tasks.schedules": schedules})
+    assert diff.added == ["second"]
+    assert "headway:schedule:first in Redis is not the hash" in diff.refused["first"]
+    assert [info.name for info in app.schedules] == ["second"]
+
+
+def test_one_whose_cursor_cannot_be_read_can_be_removed_and_replaced(app, store):
+    for mend in (app.schedules.replace, lambda _: app.schedules.remove("sum")):
+        app.schedules.replace(a_schedule())
+        store.hset(keys.schedule("sum"), "cursor", "many")
+        mend(a_schedule())
+        assert len(app.schedules.all()) == store.hlen(keys.SCHEDULES)
+    assert app.schedules.all() == []
 
 
 # Every order of what people and schedulers do

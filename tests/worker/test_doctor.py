@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from headway import Every, Schedule
+from headway.declared_schedules import declared_schedules
 from tests.worker.running import until
 
 
@@ -48,8 +50,9 @@ def said(found, about):
 
 
 def test_a_healthy_set_up_has_nothing_to_mend(app, tasks, worker, command, doctor):
-    running = worker("high", "default", "one")
+    running = worker("high", "default", "one", "--with-scheduler")
     tasks.short.enqueue("up").result(timeout=10)
+    until(app.schedules.all, "the schedule that the code declares")
     code, found = doctor("--strict")
     assert bad(found) == []
     assert code == 0
@@ -132,6 +135,41 @@ def test_queues_that_nobody_serves(app, tasks, store, doctor):
     assert "the key of high holds a string" in about
     assert "start `headway scheduler`" in said(found, "scheduler")
     assert "1 ids were put aside" in said(found, "quarantine")
+
+
+def test_schedules_that_wait_for_a_time_that_a_wrong_clock_has_told(
+    app, tasks, store, doctor
+):
+    for name in ("daily", "hourly", "paused", "odd"):
+        app.schedules.add(Schedule(name, Every(hours=1), tasks.short.message("x")))
+    ahead = int((time.time() + 2 * 3600) * 1e6)
+    for name in ("daily", "paused"):
+        store.hset(f"headway:schedule:{name}", "cursor", ahead)
+    store.hset("headway:schedule:hourly", "waiting", f"1 {ahead}")
+    app.schedules.pause("paused")
+    store.hset("headway:schedule:odd", "cursor", "many")
+    _, found = doctor()
+    about = said(found, "scheduler")
+    assert "daily and 1 more: served while the clock of Redis was an hour" in about
+    assert "-> `headway schedules pause NAME` and `resume NAME`" in about
+    for name in ("daily", "hourly"):
+        app.schedules.pause(name)
+        app.schedules.resume(name)
+    _, found = doctor()
+    assert "the clock of Redis" not in said(found, "scheduler")
+
+
+def test_schedules_that_are_not_as_the_code_declares_them(app, tasks, doctor):
+    [package] = app.registry.packages
+    old = Schedule("old", Every(hours=1), tasks.short.message("x"))
+    app.schedules.declare({f"{package}.schedules": [old]})
+    _, found = doctor()
+    about = said(found, "schedules")
+    assert "old: in Redis, and declared no more -> start `headway scheduler`" in about
+    assert "tick: declared in the code, and not in Redis" in about
+    app.schedules.declare(declared_schedules(app))
+    _, found = doctor()
+    assert "schedules" not in {each["about"] for each in found}
 
 
 def test_schedules_that_nobody_sends(app, store, doctor):

@@ -9,7 +9,16 @@ from datetime import datetime, timedelta
 
 from headway.clock import Clock
 from headway.message import Envelope
-from headway.timetable import KEPT, Answer, Due, Entry, Missed, Overlap, Tick
+from headway.timetable import (
+    KEPT,
+    Answer,
+    Due,
+    DueTick,
+    Entry,
+    Missed,
+    Tick,
+    still_waiting,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,14 +106,7 @@ class MemoryTimetable:
             next_in=later[0] - now if later else None,
         )
 
-    def send(
-        self,
-        entry: Entry,
-        tick: datetime,
-        next_due: datetime | None,
-        envelope: Envelope,
-        overlap: Overlap,
-    ) -> Answer:
+    def send(self, entry: Entry, tick: DueTick) -> Answer:
         """Enqueue the job of a tick and move the cursor to it, in one step."""
         with self._lock:
             kept = self._kept.get(entry.name)
@@ -113,22 +115,23 @@ class MemoryTimetable:
             if _state(kept.entry) != _state(entry):
                 return Answer.BEHIND
             now = self.now()
-            if now < tick:
+            if now < tick.at:
                 return Answer.EARLY
             current = self._current(kept)
-            if current.last_is_alive and overlap == "queue":
-                since = kept.entry.waiting_since or tick
-                kept.entry = replace(kept.entry, waiting_since=since)
+            if current.last_is_alive and tick.overlap == "queue":
+                waiting = still_waiting(kept.entry.waiting, tick.at, now, tick.grace)
+                kept.entry = replace(kept.entry, waiting=waiting)
                 return Answer.WAITS
-            if current.last_is_alive and overlap == "skip":
+            if current.last_is_alive and tick.overlap == "skip":
                 reason = f"job {current.last_job} had not ended: overlap='skip'"
-                kept.remember(Tick(due=tick, outcome="missed", reason=reason))
-                self._move(kept, tick, next_due)
+                kept.remember(Tick(due=tick.at, outcome="missed", reason=reason))
+                self._move(kept, tick.at, tick.following)
                 return Answer.SKIPPED
-            self._enqueue(envelope)
-            kept.remember(Tick(due=tick, sent_at=now, job_id=envelope.id))
-            self._move(kept, tick, next_due)
-            kept.entry = replace(kept.entry, last_job=envelope.id)
+            self._enqueue(tick.envelope)
+            job_id = tick.envelope.id
+            kept.remember(Tick(due=tick.at, sent_at=now, job_id=job_id))
+            self._move(kept, tick.at, tick.following)
+            kept.entry = replace(kept.entry, last_job=job_id)
             return Answer.SENT
 
     def miss(self, entry: Entry, missed: Missed, next_due: datetime | None) -> bool:
@@ -154,7 +157,7 @@ class MemoryTimetable:
         kept.entry = replace(kept.entry, cursor=tick)
         kept.next_due = next_due
         if next_due is None or next_due > self.now():
-            kept.entry = replace(kept.entry, waiting_since=None)
+            kept.entry = replace(kept.entry, waiting=None)
 
     def note(self, name: str, tick: Tick) -> None:
         """Write a tick into the history that moves no cursor."""

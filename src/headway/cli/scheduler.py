@@ -5,8 +5,9 @@ import signal
 import click
 
 from headway.cli.environment import prepare, the_app
+from headway.declared_schedules import declared_schedules
 from headway.observe.log import log_events
-from headway.scheduler import Scheduler, declared, stop_at
+from headway.scheduler import Scheduler, stop_at
 
 
 @click.command()
@@ -16,6 +17,6 @@ def scheduler() -> None:
     log_events(app)
     numbers = (signal.SIGTERM, signal.SIGINT)
     stop = stop_at(*numbers)
-    Scheduler(app, declared(app)).run(stop)
+    Scheduler(app, declared_schedules(app)).run(stop)
     for number in numbers:  # told twice, it has ended well, too
         signal.signal(number, signal.SIG_IGN)

@@ -15,10 +15,10 @@ from headway.cli import call, timetable
 from headway.cli.environment import prepare, the_app
 from headway.cli.schedules_import import import_
 from headway.cli.timing import moment, timing
+from headway.declared_schedules import declared_schedules
 from headway.errors import ConfigurationError
 from headway.observe.schedules import unsent
 from headway.schedule import Schedule
-from headway.scheduler import declared
 from headway.schedules import ScheduleInfo
 from headway.settings import Settings
 from headway.timetable import KEPT
@@ -268,7 +268,9 @@ def _names(infos: Sequence[ScheduleInfo]) -> set[str]:
 
 def _declared(app: App) -> list[str]:
     """Return the names of what the code declares, whether the store has it or not."""
-    return [schedule.name for each in declared(app).values() for schedule in each]
+    return [
+        schedule.name for each in declared_schedules(app).values() for schedule in each
+    ]
 
 
 def _say_unsent(here: _Here) -> None:

@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 from redis.exceptions import RedisError
 
 from headway.app import App
-from headway.errors import ConfigurationError
+from headway.declared_schedules import look_for_schedules
+from headway.errors import ConfigurationError, StoreError
 from headway.observe.queues import paused_names
-from headway.observe.schedules import MEND, unsent
+from headway.observe.schedules import MEND, ahead, unsent
 from headway.observe.workers import WorkerInfo, workers
 from headway.settings import without_password
 from headway.wire import keys
@@ -125,12 +126,13 @@ class Doctor:
             self._workers,
             self._due,
             self._schedules,
+            self._declared,
             self._put_aside,
         )
         for check in checks:
             try:
                 yield from check()
-            except RedisError as error:  # its user may not ask everything
+            except (RedisError, StoreError) as error:  # its user may not ask everything
                 about = check.__name__.strip("_").replace("_", " ")
                 yield warning(about, f"could not be looked at: {error}", "see its ACL")
 
@@ -318,6 +320,32 @@ class Doctor:
     def _schedules(self) -> Findings:
         if (found := unsent(self._client)) is not None:
             yield problem("scheduler", found.found, MEND)
+        if names := ahead(self._client):
+            first, *more = names
+            others = f" and {len(more)} more" if more else ""
+            said = (
+                f"{first}{others}: served while the clock of Redis was an hour ahead "
+                "or more, and not again until it is as late"
+            )
+            mend = "`headway schedules pause NAME` and `resume NAME`: on from now"
+            yield problem("scheduler", said, mend)
+
+    def _declared(self) -> Findings:
+        if self._app is None:
+            return
+        declared = look_for_schedules(self._app)
+        for module, error in declared.errors.items():
+            said = f"{module}: {type(error).__name__}: {error}"
+            yield problem("schedules", said, "mend it; until then none of it changes")
+        diff = self._app.schedules.compare(declared.schedules)
+        differs = {
+            **dict.fromkeys(diff.added, "declared in the code, and not in Redis"),
+            **dict.fromkeys(diff.changed, "otherwise in Redis than in the code"),
+            **dict.fromkeys(diff.removed, "in Redis, and declared no more"),
+        }
+        for name, said in differs.items():
+            mend = "start `headway scheduler` again, with this code: who starts last, "
+            yield warning("schedules", f"{name}: {said}", f"{mend}decides")
 
     def _put_aside(self) -> Findings:
         if count := self._client.llen(keys.QUARANTINE):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from headway.span import coarse
+from headway.timetable import AHEAD
 from headway.wire import keys
+from headway.wire.reading import text
 
 #: A tick that is due for longer than this was left by whoever was to send it.
 PATIENCE = timedelta(seconds=5)
@@ -38,6 +41,34 @@ class Unsent:
             f"{self.count} schedules are due, the first for {waits}, and no scheduler "
             "runs"
         )
+
+
+def ahead(redis: Redis) -> list[str]:
+    """Return the schedules that have come to a time that is not there yet.
+
+    They were served while the store's clock was far ahead, and wait until it is again.
+    """
+    names = sorted(text(name) for name in redis.hkeys(keys.SCHEDULES))
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.time()
+    for name in names:
+        pipeline.hmget(keys.schedule(name), ["cursor", "waiting", "paused"])
+    (seconds, _), *states = pipeline.execute(raise_on_error=False)
+    latest = (seconds + AHEAD.total_seconds()) * 1e6
+    return [
+        name
+        for name, state in zip(names, states, strict=True)
+        if isinstance(state, list)
+        and text(state[2]) != "1"
+        and any(moment > latest for moment in _moments(state[:2]))
+    ]
+
+
+def _moments(fields: Sequence[object]) -> Iterator[float]:
+    """Yield the microseconds that stand in fields."""
+    for word in " ".join(map(text, fields)).split():
+        if word.isdecimal():
+            yield float(word)
 
 
 def unsent(redis: Redis) -> Unsent | None:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from headway.app import App, load_app
 from headway.backends.rq import RQBackend
 from headway.cron import Cron
+from headway.declared_schedules import declared_schedules
 from headway.errors import ConfigurationError
 from headway.message import Message
 from headway.migrate.crontab_line import our_line
@@ -28,7 +29,7 @@ from headway.migrate.machine_zone import machine_zone
 from headway.migrate.rq_options import options_of
 from headway.schedule import Schedule
 from headway.scheduler import Scheduler as Sender
-from headway.scheduler import declared, stop_at
+from headway.scheduler import stop_at
 from headway.settings import Settings
 from headway.shims.listing import listing_of
 from headway.shims.scheduled_job import ScheduledJob
@@ -418,7 +419,7 @@ class Scheduler:
         With `burst`, send what is due by now.
         """
         self.app.registry.import_all()
-        sender = Sender(self.app, declared(self.app))
+        sender = Sender(self.app, declared_schedules(self.app))
         if burst:
             sender.round()
             return

@@ -9,10 +9,20 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
+from headway.errors import ConfigurationError
 from headway.message import Envelope
-from headway.timetable import KEPT, Answer, Due, Entry, Missed, Overlap, Tick
+from headway.timetable import (
+    KEPT,
+    Answer,
+    Due,
+    DueTick,
+    Entry,
+    Missed,
+    Tick,
+    Waiting,
+)
 from headway.wire import job_hash, keys
 from headway.wire.outage import Asker, explained
 from headway.wire.reading import Fields, text
@@ -29,7 +39,8 @@ _FINAL = ("finished", "failed", "canceled", "stopped")
 #: are looked at, at most: the older, the rarer.
 AGAIN = timedelta(seconds=0.25)
 _RAREST, _SHARE = 60.0, 0.1
-_FIELDS = ("version", "declared", "paused", "cursor", "waiting_since", "last_job")
+_WAITING = ("since", "asked_at", "away_from", "away_until")
+_FIELDS = ("version", "declared", "paused", "cursor", "waiting", "last_job")
 
 
 class RedisTimetable(Asker):
@@ -109,7 +120,15 @@ class RedisTimetable(Asker):
             micros(next_due),
             was.version if was else "",
         ]
-        return bool(self._scripts.put_schedule(self.client, all_keys, arguments))
+        try:
+            return bool(self._scripts.put_schedule(self.client, all_keys, arguments))
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            raise ConfigurationError(
+                f"schedule {entry.name!r}: {keys.schedule(entry.name)} in Redis is not "
+                "the hash that it should be: look at it, and delete it"
+            ) from error
 
     @explained
     def remove(self, name: str) -> bool:
@@ -145,30 +164,15 @@ class RedisTimetable(Asker):
             next_in=None if int(left) < 0 else timedelta(microseconds=int(left)),
         )
 
-    def send(
-        self,
-        entry: Entry,
-        tick: datetime,
-        next_due: datetime | None,
-        envelope: Envelope,
-        overlap: Overlap,
-    ) -> Answer:
+    def send(self, entry: Entry, tick: DueTick) -> Answer:
         """Enqueue the job of a tick and move the cursor to it, in one step.
 
         Raises:
             EnqueueError: Redis did not confirm; asking again does no harm.
         """
-        send = partial(self._send, entry, tick, next_due, overlap)
-        return self._written(envelope, send)
+        return self._written(tick.envelope, partial(self._send, entry, tick))
 
-    def _send(
-        self,
-        entry: Entry,
-        tick: datetime,
-        next_due: datetime | None,
-        overlap: Overlap,
-        envelope: Envelope,
-    ) -> Answer:
+    def _send(self, entry: Entry, tick: DueTick, envelope: Envelope) -> Answer:
         terms = envelope.terms
         all_keys = [
             keys.schedule(entry.name),
@@ -185,15 +189,16 @@ class RedisTimetable(Asker):
             entry.name,
             entry.version,
             micros(entry.cursor),
-            micros(tick),
-            micros(next_due),
-            overlap,
+            micros(tick.at),
+            micros(tick.following),
+            tick.overlap,
             keys.JOB_PREFIX,
             envelope.id,
             "LPUSH" if terms.at_front else "RPUSH",
             KEPT,
             AGAIN // _MICROSECOND,
-            *_job_fields(envelope, self.now()),
+            tick.grace // _MICROSECOND,
+            *_job_fields(envelope, tick.now),
         ]
         answer = self._scripts.send_tick(self.client, all_keys, arguments)
         return Answer(text(answer))
@@ -340,7 +345,6 @@ _CLOSED = (*_FINAL, "missed", "gone")
 
 
 def _entry(name: str, wire: bytes, fields: Fields, status: str | None) -> Entry:
-    waits = _is_moment(fields, "waiting_since")
     return Entry(
         name=name,
         wire=job_hash.json_object(wire),
@@ -348,10 +352,17 @@ def _entry(name: str, wire: bytes, fields: Fields, status: str | None) -> Entry:
         declared=fields.text("declared"),
         paused=fields.text("paused") == "1",
         cursor=_moment(fields.text("cursor")),
-        waiting_since=_moment(fields.text("waiting_since")) if waits else None,
+        waiting=_waiting(fields.text("waiting")),
         last_job=fields.text("last_job") or None,
         last_status=status,
     )
+
+
+def _waiting(written: str) -> Waiting | None:
+    """Read what send_tick.lua keeps in one field: two moments, or four."""
+    fields = Fields(dict(zip(_WAITING, written.split(), strict=False)))
+    known = {n: _moment(fields.text(n)) for n in _WAITING if _is_moment(fields, n)}
+    return Waiting(**known) if {*_WAITING[:2]} <= known.keys() else None
 
 
 def _job_fields(envelope: Envelope, now: datetime) -> list[str | int | bytes]:

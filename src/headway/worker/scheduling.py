@@ -15,8 +15,9 @@ from functools import partial
 
 from headway.app import load_app
 from headway.backends.rq import RQBackend
+from headway.declared_schedules import declared_schedules
 from headway.observe.log import log_events
-from headway.scheduler import Scheduler, declared, stop_at
+from headway.scheduler import Scheduler, stop_at
 from headway.wire import client as wire_client
 from headway.worker import process
 from headway.worker.address import Address
@@ -91,7 +92,7 @@ def _serve(plan: Plan, address: Address, parent: int) -> int:
         log_events(app)
     served = [queue.name for queue in plan.queues]
     _connect(app.backend("rq"), address)
-    Scheduler(app, declared(app), queues=served).run(stop)
+    Scheduler(app, declared_schedules(app), queues=served).run(stop)
     return DONE
 
 

@@ -17,6 +17,9 @@
 
 local call = redis.call
 local state = call('HMGET', KEYS[2], 'cursor', 'version')
+if not string.match(state[1] or '', '^%d+$') then
+  state = {} -- nobody can read it: there is none
+end
 if (state[1] or '') ~= ARGV[6] or (state[2] or '') ~= ARGV[9] then
   return 0
 end
@@ -28,7 +31,7 @@ call('HSET', KEYS[1], ARGV[1], ARGV[2])
 call('HSET', KEYS[2], 'version', ARGV[3], 'declared', ARGV[4], 'paused', paused,
   'cursor', ARGV[7])
 if ARGV[7] ~= ARGV[6] then
-  call('HDEL', KEYS[2], 'waiting_since')
+  call('HDEL', KEYS[2], 'waiting')
 end
 if paused == '1' or ARGV[8] == '' then
   call('ZREM', KEYS[3], ARGV[1])

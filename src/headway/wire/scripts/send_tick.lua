@@ -22,12 +22,22 @@
 -- ARGV[9]   "RPUSH", or "LPUSH" to put it in front
 -- ARGV[10]  how many ticks are remembered
 -- ARGV[11]  for how many microseconds a tick waits that is to be tried again
+-- ARGV[12]  the grace of the schedule, in microseconds
 -- then field, value, field, value ... of the job
 --
 -- Returns "sent", "skipped", "waits", "early" or "behind".
 
-local FIRST = 12
+local FIRST = 13
 local call = redis.call
+-- A key of another type stops it here, while nothing is written: later, the job would
+-- be there and in no queue, or sent and not remembered.
+local wakes = call('LLEN', KEYS[9])
+call('LLEN', KEYS[7])
+call('SCARD', KEYS[8])
+call('ZCARD', KEYS[2])
+call('ZCARD', KEYS[3])
+call('HLEN', KEYS[4])
+call('ZCARD', KEYS[5])
 local name, tick, following = ARGV[1], ARGV[4], ARGV[5]
 local state = call('HMGET', KEYS[1], 'version', 'cursor', 'paused', 'last_job')
 if state[1] ~= ARGV[2] or state[2] ~= ARGV[3] or state[3] == '1' then
@@ -67,14 +77,31 @@ local function move_on()
     call('ZADD', KEYS[2], following, name)
   end
   if following == '' or tonumber(following) > now then
-    call('HDEL', KEYS[1], 'waiting_since')
+    call('HDEL', KEYS[1], 'waiting')
   end
+end
+
+-- Since when ticks wait, and how long nobody was there meanwhile: `still_waiting` of
+-- timetable.py, which says the same, tells what for.
+local function still_waiting()
+  local found = {}
+  for moment in string.gmatch(call('HGET', KEYS[1], 'waiting') or '', '%d+') do
+    found[#found + 1] = moment
+  end
+  local since, asked, from, to = unpack(found)
+  if not asked or tonumber(tick) > tonumber(asked) then
+    return tick .. ' ' .. now_text
+  end
+  if now - asked > tonumber(ARGV[12]) then
+    from, to = from or asked, string.format('%.0f', now - ARGV[12])
+  end
+  return table.concat({ since, now_text, from, to }, ' ')
 end
 
 local last = state[4]
 if last and (ARGV[6] == 'skip' or ARGV[6] == 'queue') and is_alive(last) then
   if ARGV[6] == 'queue' then
-    call('HSETNX', KEYS[1], 'waiting_since', tick)
+    call('HSET', KEYS[1], 'waiting', still_waiting())
     call('ZADD', KEYS[2], string.format('%.0f', now + ARGV[11]), name)
     return 'waits'
   end
@@ -84,11 +111,7 @@ if last and (ARGV[6] == 'skip' or ARGV[6] == 'queue') and is_alive(last) then
   return 'skipped'
 end
 
--- One that is there was sent by a schedule of this name that was removed since. A list
--- that is none stops it here, while nothing is written: later, the job would be there
--- and in no queue.
-local wakes = call('LLEN', KEYS[9])
-call('LLEN', KEYS[7])
+-- One that is there was sent by a schedule of this name that was removed since.
 if call('EXISTS', KEYS[6]) == 0 then
   call('HSET', KEYS[6], unpack(ARGV, FIRST))
   call('SADD', KEYS[8], KEYS[7])

@@ -44,7 +44,7 @@ end
 call('HSET', KEYS[4], id, ARGV[5])
 call('HSET', KEYS[5], 'version', ARGV[6], 'declared', '', 'cursor', ARGV[8])
 call('HSETNX', KEYS[5], 'paused', '0')
-call('HDEL', KEYS[5], 'waiting_since')
+call('HDEL', KEYS[5], 'waiting')
 if ARGV[9] == '' or call('HGET', KEYS[5], 'paused') == '1' then
   call('ZREM', KEYS[6], id)
 else
