@@ -144,6 +144,8 @@ class Runs:
                 self._away_at, self._back_at = line.at, float("inf")
             case "back":
                 self._is_back_since = self._back_at = line.at
+                # Nobody could have begun what was to run again.
+                self._struck_at = dict.fromkeys(self._struck_at, line.at)
 
     def _begin(self, line: Line) -> None:
         if (struck := self._struck_at.pop(line.job_id, None)) is not None:
@@ -185,8 +187,6 @@ class Runs:
         if run is None:
             return
         self.struck.update(self._lately(line))
-        if run[0] in self._struck_at:  # it has not begun again: the store was away
-            self._struck_at[run[0]] = line.at
         if run not in self._over:
             self.struck.add(run)
             self.cut_short.add(run)

@@ -182,10 +182,10 @@ def test_what_raised_while_the_store_was_away_is_waited_for_from_its_return():
         ("begin", "j-1", 11),
         ("strike", "-", 11),
         ("raise", "j-1", 11),
-        ("strike", "-", 11),
+        ("back", "-", 0),
         ("begin", "j-1", 12),
     )
-    assert read.back == [1.0]
+    assert read.back == [1.0, 1.0]  # of the job, and of the store
 
 
 def test_who_was_frozen_as_it_was_about_to_begin_a_job_runs_it_for_nothing():
