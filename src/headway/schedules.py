@@ -19,7 +19,7 @@ from headway.errors import (
     StoreError,
 )
 from headway.job import Job
-from headway.local_time import check_aware, zone_of
+from headway.local_time import check_aware
 from headway.message import Message
 from headway.options import Options
 from headway.queue import Queue
@@ -505,12 +505,10 @@ _BUSY = "schedule {!r} moves so fast that it cannot be changed: pause it first"
 
 
 def _zone_of(wire: Mapping[str, Any]) -> ZoneInfo:
-    """Return the zone of a schedule that was read.
-
-    Raises:
-        ConfigurationError: there is no such zone on this machine.
-    """
-    return zone_of("its timing", wire["timing"].get("zone", "UTC"))
+    """Return the zone of a schedule that was read; UTC where its kind has none."""
+    timing = wire["timing"]
+    has_zone = timing["kind"] in ("cron", "at")
+    return ZoneInfo(timing.get("zone", "UTC") if has_zone else "UTC")
 
 
 def _same_ticks(wire: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
