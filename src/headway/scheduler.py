@@ -25,8 +25,11 @@ from headway.app import App
 from headway.backend import Backend
 from headway.errors import (
     CapabilityError,
+    EnqueueError,
+    HeadwayError,
     JobNotFoundError,
     JobStateError,
+    StoreError,
 )
 from headway.events import JobEnqueued
 from headway.schedule import Schedule
@@ -132,6 +135,8 @@ class Scheduler:
         self._latest: dict[int, datetime] = {}
         #: By name: what was read of it last, and of which version.
         self._read: dict[str, tuple[str, Schedule]] = {}
+        #: Whether it is to send all at once, and an outage of a store ends that.
+        self._in_burst = False
         #: What fails: it is said once, and tried again now and then.
         self._failing: dict[str, float] = {}
 
@@ -151,6 +156,17 @@ class Scheduler:
                 leave = partial(timetable.stand_down, self._who, queues)
                 self._tried("leaving", leave)
 
+    def burst(self) -> None:
+        """Send all that is due by now.
+
+        Raises:
+            StoreError: a store does not do as it is asked.
+            EnqueueError: it did not confirm the job of a tick.
+        """
+        self._in_burst = True
+        while not self.round():
+            pass
+
     def round(self) -> timedelta:
         """Send what is due; return for how long there is nothing to do."""
         self._declare()
@@ -163,16 +179,12 @@ class Scheduler:
                 waits.append(NOW_AND_THEN)
             elif found.next_due is not None:
                 waits.append(timedelta(seconds=found.next_due))
-        waits += [
-            longest if wait is None else wait
-            for wait in (
-                self._tried("schedules", partial(self._serve, timetable))
-                for timetable in self._timetables
-            )
-        ]
+        for timetable in self._timetables:
+            wait = self._tried("schedules", partial(self._serve, timetable))
+            waits.append(longest if wait is None else wait)
         self._note_outcomes()
         # One that does not lead comes later, also where something is due: it is sent.
-        wait = min(waits) if self._looks_often else longest
+        wait = min(waits) if self._looks_often or self._in_burst else longest
         return max(wait, SHORTEST) if wait else wait  # nothing: more is due by now
 
     def _declare(self) -> None:
@@ -227,6 +239,8 @@ class Scheduler:
             if not entry.paused:
                 serve = partial(self._serve_one, timetable, entry, due)
                 self._tried(_SCHEDULE + entry.name, serve)
+        if self._in_burst and len(due.entries) == SCHEDULES:
+            return timedelta(0)
         return due.next_in if due.next_in is not None else NOW_AND_THEN
 
     def _look_at_clock(self, timetable: Timetable, now: datetime) -> None:
@@ -366,7 +380,11 @@ class Scheduler:
     def _tried(self, what: str, do: Callable[[], T]) -> T | None:
         try:
             done = do()
-        except Exception as error:  # noqa: BLE001 - it must outlive any outage
+        except Exception as error:  # it must outlive any outage, but not a burst
+            if self._in_burst and _is_outage(what, error):
+                if isinstance(error, HeadwayError):
+                    raise
+                raise StoreError(f"{what}: this fails: {error}") from error
             if what not in self._failing:
                 log.warning("%s: this fails and is tried again: %s", what, error)
             if len(self._failing) >= READ:  # schedules that were removed since
@@ -378,11 +396,9 @@ class Scheduler:
         return done
 
 
-def _is_as_it_was(was: Entry, found: Entry | None) -> bool:
-    """Tell whether the next tick of a schedule may still be sent as it was thought."""
-    if found is None or found.paused:
-        return False
-    return (found.cursor, found.version) == (was.cursor, was.version)
+def _is_outage(what: str, error: Exception) -> bool:
+    """Tell whether it is more than one schedule that cannot be sent."""
+    return isinstance(error, EnqueueError) or not what.startswith(_SCHEDULE)
 
 
 def stop_at(*numbers: signal.Signals) -> Event:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 from redis import Redis
+from rq_scheduler import Scheduler as RQScheduler
 
 from headway import At, Every, Schedule
 from headway.errors import (
     ArgumentError,
     CapabilityError,
     ConfigurationError,
+    StoreError,
     TaskNotAllowedError,
     UnknownQueueError,
 )
@@ -21,6 +25,8 @@ from headway.scheduler import Scheduler as Sender
 from headway.shims.listing import listing_of
 from headway.shims.rq_scheduler import Scheduler
 from headway.testing import in_memory
+from headway.wire import keys
+from headway.wire.promotion import BATCH
 
 ENGINES = ["memory", "rq"]
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -127,6 +133,14 @@ def test_repeat_is_how_often_it_runs(repeat, runs, engine, scheduler, now, pass_
     assert scheduler.count() == 0
 
 
+def test_repeats_below_zero_are_without_end(engine, scheduler, now, pass_time):
+    job = scheduler.schedule(now(), engine.tasks.add, [1], interval=3600, repeat=-1)
+    for _ in range(3):
+        pass_time(HOUR)
+    assert sent(engine, job) >= 3
+    assert job in scheduler
+
+
 def test_a_line_of_cron_ends_after_its_repeats(engine, scheduler, pass_time):
     job = scheduler.cron("0 * * * *", engine.tasks.add, args=[1], repeat=2)
     assert job.meta == {"cron_string": "0 * * * *"}
@@ -173,6 +187,88 @@ def test_the_same_id_again_takes_the_place_of_the_one_before(engine, scheduler, 
         scheduler.cron(f"0 {hour} * * *", engine.tasks.add, [1], id="nightly")
     [job] = scheduler.get_jobs()
     assert job.meta == {"cron_string": "0 4 * * *"}
+
+
+def test_a_call_under_an_id_that_was_used_takes_its_place(
+    engine, scheduler, now, pass_time
+):
+    add = engine.tasks.add
+    for other in (1, 2):  # the one before waits
+        job = scheduler.enqueue_in(HOUR, add, 1, other=other, job_id="mine")
+    assert [each.kwargs for each in scheduler.get_jobs()] == [{"other": 2}]
+    pass_time(HOUR)
+    engine.work()
+    assert engine.app.job("mine").result(timeout=10) == 3
+    job = scheduler.enqueue_in(HOUR, add, 1, other=3, job_id="mine")  # it has ended
+    assert (job.due.replace(tzinfo=None) - now()) > HOUR / 2
+    assert engine.app.job("mine").status == "scheduled"
+    pass_time(2 * HOUR)
+    engine.work()
+    assert engine.app.job("mine").result(timeout=10) == 4
+
+
+def test_one_id_is_of_one_kind_at_a_time(engine, scheduler, now, pass_time):
+    add = engine.tasks.add
+    scheduler.schedule(now() + HOUR, add, [1], interval=3600, id="mine")
+    scheduler.enqueue_in(HOUR, add, 1, job_id="mine")
+    assert engine.app.schedules.all() == []
+    scheduler.cron("0 0 1 1 *", add, [1], id="mine")
+    [job] = scheduler.get_jobs()
+    assert job.meta == {"cron_string": "0 0 1 1 *"}
+    assert engine.app.job("mine").status == "canceled"
+
+
+def test_an_id_that_is_in_use_is_refused(engine, scheduler, now):
+    engine.tasks.add.using(job_id="mine").enqueue(1)
+    with pytest.raises(ConfigurationError, match="'mine' is queued.*another id"):
+        scheduler.enqueue_in(HOUR, engine.tasks.add, 1, job_id="mine")
+    assert scheduler.count() == 0
+
+
+def test_what_cannot_be_sent_takes_no_place(engine, scheduler):
+    scheduler.enqueue_in(HOUR, engine.tasks.add, 1, job_id="mine")
+    with pytest.raises(ArgumentError):
+        scheduler.enqueue_in(HOUR, engine.tasks.add, "no", job_id="mine")
+    assert "mine" in scheduler
+
+
+def test_a_task_that_was_renamed_hides_no_other(engine, scheduler, now):
+    scheduler.cron("0 3 * * *", engine.tasks.add, [1], id="fine")
+    scheduler.schedule(now(), engine.tasks.add, [1], interval=60, id="gone")
+    scheduler.cron("0 3 * * *", engine.tasks.add, [1], id="broken")
+    for name, changes in (
+        ("gone", {"task": "sample_tasks.basic.gone"}),
+        ("broken", {"timing": {}, "args": None, "kwargs": None, "options": None}),
+    ):
+        [timetable] = engine.app.schedules.timetables()
+        entry = timetable.entry(name)
+        wire = {**entry.wire, **changes}
+        assert timetable.put(replace(entry, wire=wire), entry.cursor, entry)
+    found = {job.id: job for job in scheduler.get_jobs()}
+    assert found.keys() == {"fine", "gone", "broken"}
+    assert found["gone"].func_name == "sample_tasks.basic.gone"
+    assert found["gone"].args == (1,)
+    assert found["broken"].args == ()
+    assert scheduler.count() == 3
+    assert "gone" in scheduler
+    found["gone"].cancel()
+    scheduler.cancel("broken")
+    assert scheduler.count() == 1
+
+
+def test_what_has_failed_and_waits_for_its_retry_is_not_listed(
+    engine, scheduler, pass_time
+):
+    job = scheduler.enqueue_in(SECOND, engine.tasks.later)
+    pass_time(SECOND)
+    engine.work()
+    assert engine.app.job(job.id).status == "scheduled"
+    assert job not in scheduler
+    assert list(scheduler.get_jobs()) == []
+    scheduler.cancel(job)
+    assert engine.app.job(job.id).status == "scheduled"
+    with pytest.raises(ConfigurationError, match="another id"):
+        scheduler.enqueue_in(HOUR, engine.tasks.later, job_id=job.id)
 
 
 def test_jobs_are_listed_in_order_of_their_time(engine, scheduler, now):
@@ -224,6 +320,16 @@ def test_what_has_an_interval_goes_on_from_another_time(
     for _ in range(4):
         pass_time(HOUR)
     assert sent(engine, job) == 2
+
+
+def test_another_time_that_is_past_is_now(engine, scheduler, now, pass_time):
+    job = scheduler.schedule(now() + HOUR, engine.tasks.add, [1], interval=60, repeat=3)
+    scheduler.change_execution_time(job, now() - HOUR)
+    for _ in range(6):
+        pass_time(timedelta(minutes=1))
+    assert sent(engine, job) == 3
+    with pytest.raises(ValueError, match="not in scheduled jobs queue"):
+        scheduler.change_execution_time(job, now())
 
 
 def test_another_time_is_for_what_waits_and_has_no_line_of_cron(engine, scheduler, now):
@@ -315,6 +421,90 @@ def test_a_delayed_job_is_put_off(real, on_redis):
     real.app.job(job.id).cancel()
     with pytest.raises(ValueError, match="not in scheduled jobs queue"):
         on_redis.change_execution_time(job, later)
+
+
+def test_what_expires_does_so_as_much_later_as_it_is_put_off(real, on_redis, store):
+    job = on_redis.enqueue_in(HOUR, real.tasks.add, 1, job_ttl=60)
+    on_redis.change_execution_time(job, job.due + 24 * HOUR)
+    meta = json.loads(store.hget(keys.job(job.id), "meta"))
+    expires = datetime.fromisoformat(meta["headway"]["expires_at"])
+    assert abs(expires - job.due - 24 * HOUR - timedelta(minutes=1)) < 10 * SECOND
+
+
+def test_a_job_that_changes_as_it_is_put_off_is_looked_at_again(
+    real, on_redis, store, monkeypatch
+):
+    job = on_redis.enqueue_in(HOUR, real.tasks.add, 1, job_ttl=60)
+    listing = on_redis._waiting.listing
+    pipeline, asked = listing.client.pipeline, []
+
+    def meanwhile():
+        asked.append(store.hset(keys.job(job.id), "worker_name", len(asked)))
+        made = pipeline()
+        execute = made.execute
+        if len(asked) == 1:
+            monkeypatch.setattr(
+                made,
+                "execute",
+                lambda: (store.hset(keys.job(job.id), "x", "y"), execute()),
+            )
+        return made
+
+    monkeypatch.setattr(listing.client, "pipeline", meanwhile)
+    assert listing.put_off(job.id, "default", job.due + HOUR)
+    assert len(asked) == 2
+
+
+def test_what_rq_scheduler_has_of_an_id_is_taken_from_it(real, on_redis, store):
+    theirs = RQScheduler(connection=store)
+    soon, add = datetime.now(UTC) + HOUR, "sample_tasks.basic.add"
+
+    def have_all() -> None:
+        theirs.enqueue_at(soon, add, 1, job_id="once")
+        theirs.schedule(soon, add, [1], interval=60, id="often")
+        theirs.cron("0 3 * * *", add, [1], id="line")
+
+    have_all()
+    on_redis.enqueue_at(soon, add, 1, job_id="once")
+    on_redis.schedule(soon, add, [1], interval=60, id="often")
+    on_redis.cron("0 3 * * *", add, [1], id="line")
+    assert theirs.count() == 0
+    assert {job.id for job in on_redis.get_jobs()} == {"once", "often", "line"}
+    assert real.app.job("once").info().due is not None
+    have_all()
+    for job in list(on_redis.get_jobs()):
+        on_redis.cancel(job)
+    on_redis.cancel("line")
+    assert theirs.count() == on_redis.count() == 0
+
+
+def test_what_rq_scheduler_has_sent_is_left_to_its_queue(real, on_redis, store):
+    theirs = RQScheduler(connection=store)
+    job = theirs.schedule(datetime.now(UTC), "os.getpid", interval=60)
+    theirs.enqueue_job(job)
+    on_redis.cancel(job.id)
+    assert theirs.count() == 0
+    assert store.hget(keys.job(job.id), "status") == b"queued"
+
+
+def test_a_burst_sends_all_that_is_due(real, on_redis, store):
+    message = real.tasks.add.using(delay=timedelta(milliseconds=1)).message(1)
+    real.app.enqueue_many([message] * (BATCH + 10))
+    with Redis.from_url(real.url) as client:
+        client.set(keys.SCHEDULES_LEADER, "another", px=60_000)
+        client.zadd(
+            keys.scheduled("default"),
+            dict.fromkeys(client.zrange(keys.scheduled("default"), 0, -1), 1),
+        )
+    on_redis.run(burst=True)
+    assert store.llen(keys.queue("default")) == BATCH + 10
+
+
+def test_a_burst_tells_of_an_outage(real, on_redis, monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    real.app.close()
+    with pytest.raises(StoreError, match="127.0.0.1:1"):
+        on_redis.run(burst=True)
 
 
 def test_another_redis_than_the_applications_is_said_in_the_log(real, caplog):

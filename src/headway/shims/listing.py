@@ -29,6 +29,10 @@ class Listing(Protocol):
         """Return them all."""
         ...
 
+    def withdraw(self, job_id: str) -> None:
+        """Have rq-scheduler itself not send a job that it has."""
+        ...
+
     def put_off(self, job_id: str, queue: str, until: datetime) -> bool:
         """Have a delayed job be due at another time; False where it is none any more.
 
@@ -67,6 +71,8 @@ class _InMemory:
     def note(self, made: str) -> None: ...
 
     def forget(self, gone: Collection[str]) -> None: ...
+
+    def withdraw(self, job_id: str) -> None: ...
 
     def ids(self) -> set[str]:
         delayed = (job for job in self._backend.jobs() if not job.attempt)

@@ -8,6 +8,7 @@ said by `use_local_timezone`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import signal
@@ -21,7 +22,12 @@ from headway.app import App, load_app
 from headway.backends.rq import RQBackend
 from headway.cron import Cron
 from headway.declared_schedules import declared_schedules
-from headway.errors import ConfigurationError
+from headway.errors import (
+    ConfigurationError,
+    JobNotFoundError,
+    JobStateError,
+    ScheduleNotFoundError,
+)
 from headway.message import Message
 from headway.migrate.crontab_line import our_line
 from headway.migrate.end_after import end_after
@@ -262,9 +268,30 @@ class Scheduler:
         kwargs: Mapping[str, Any],
     ) -> ScheduledJob:
         due = _aware(moment)
-        job = task.using(at=due).enqueue(*args, **kwargs)
+        message = task.using(at=due).message(*args, **kwargs)
+        self.app.seal(message)  # what cannot be sent takes no one's place
+        job_id = task.options.get("job_id")
+        if job_id:
+            self._make_way(job_id)
+        [job] = self.app.send([message])
+        info = job.info()
+        # A client that reconnected may have sent it twice: then it is the same.
+        if job.duplicate and job.id == job_id and not self._waiting.delayed(job_id):
+            raise ConfigurationError(
+                f"job {job_id!r} is {info.status}, and keeps its id until it has "
+                f"ended: take another id, or none; {PAGE}"
+            )
         self._waiting.listing.note(job.id)
-        return self._waiting.once(job.info(), due)
+        return self._waiting.once(info, info.due or due)
+
+    def _make_way(self, job_id: str) -> None:
+        """Forget what had an id, which rq-scheduler would write over."""
+        self.cancel(job_id)
+        job = self.app.job(job_id)
+        # What is there all the same is found when the new one is sent.
+        with contextlib.suppress(JobNotFoundError, JobStateError):
+            if job.status.is_final:
+                job.delete()
 
     def _keep(
         self,
@@ -273,11 +300,12 @@ class Scheduler:
         begin: datetime,
         since: datetime | None,
     ) -> ScheduledJob:
-        if repeat is not None:
+        if repeat is not None and int(repeat) >= 0:
             # It counts runs, and has one at least; so many ticks, and it ends.
             end = end_after(schedule.timing, begin, max(int(repeat), 1))
             schedule = replace(schedule, end=end)
         self.app.schedules.replace(schedule, since=since)
+        self._withdraw_job(schedule.name)
         self._waiting.listing.note(schedule.name)
         due = schedule.next_after(begin)
         return self._waiting.periodic(schedule, due or begin)
@@ -322,10 +350,16 @@ class Scheduler:
         """
         job_id = _id_of(job)
         if self._waiting.entry(job_id) is not None:
-            self.app.schedules.remove(job_id)
-        elif self._waiting.delayed(job_id) is not None:
-            self.app.job(job_id).cancel()
+            with contextlib.suppress(ScheduleNotFoundError):  # canceled by another
+                self.app.schedules.remove(job_id)
+        self._withdraw_job(job_id)
         self._waiting.listing.forget([job_id])
+
+    def _withdraw_job(self, job_id: str) -> None:
+        """Have a job not be sent that waits under an id, ours or rq-scheduler's."""
+        if self._waiting.delayed(job_id) is not None:
+            self.app.job(job_id).cancel()
+        self._waiting.listing.withdraw(job_id)
 
     def __contains__(self, item: object) -> bool:
         return self._waiting.find(_id_of(item)) is not None
@@ -357,7 +391,11 @@ class Scheduler:
                 f"again with another line, or app.schedules.run_now({schedule.name!r})"
             )
         due = schedule.next_after(entry.cursor)
-        if end is not None and due is not None:
+        if due is None:
+            raise ValueError("Job not in scheduled jobs queue")
+        # As it is made: what is past is due now, and no tick is missed until then.
+        moment = max(moment, self._now(schedule.message))
+        if end is not None:
             end += moment - due
         moved = replace(schedule, timing=replace(timing, anchor=moment), end=end)
         self.app.schedules.replace(moved, since=moment - _MICROSECOND)
@@ -416,12 +454,16 @@ class Scheduler:
     def run(self, burst: bool = False) -> None:
         """Send what is due until SIGTERM or SIGINT, as `headway scheduler` does.
 
-        With `burst`, send what is due by now.
+        With `burst`, send all that is due by now.
+
+        Raises:
+            StoreError: in a burst, the store does not do as it is asked.
+            EnqueueError: likewise, as the job of a tick was sent.
         """
         self.app.registry.import_all()
         sender = Sender(self.app, declared_schedules(self.app))
         if burst:
-            sender.round()
+            sender.burst()
             return
         sender.run(stop_at(signal.SIGTERM, signal.SIGINT))
 

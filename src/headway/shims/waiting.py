@@ -1,18 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast
 
 from headway.app import App
 from headway.cron import Cron
-from headway.errors import JobNotFoundError
+from headway.errors import HeadwayError, JobNotFoundError
 from headway.job import JobInfo, JobStatus
 from headway.schedule import Schedule
 from headway.shims.listing import Listing
 from headway.shims.scheduled_job import ScheduledJob
 from headway.timetable import Entry
-from headway.timing import Every
+from headway.timing import Every, timing_from_wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +30,24 @@ class Waiting:
         for job_id in self.listing.ids():
             if (found := self.find(job_id)) is not None:
                 yield found
-            elif self.entry(job_id) is None:
-                gone.append(job_id)
+            elif (entry := self.entry(job_id)) is None or not entry.paused:
+                gone.append(job_id)  # or it has had its last tick
         self.listing.forget(gone)
 
     def find(self, job_id: str) -> ScheduledJob | None:
         """Return one that is due some time; a paused schedule is not."""
         if (entry := self.entry(job_id)) is not None:
-            schedule = self.schedule(entry)
-            due = None if entry.paused else schedule.next_after(entry.cursor)
-            return None if due is None else self.periodic(schedule, due)
+            return None if entry.paused else self._of(entry)
         info = self.delayed(job_id)
         return self.once(info, info.due) if info and info.due else None
+
+    def _of(self, entry: Entry) -> ScheduledJob | None:
+        try:
+            schedule = self.schedule(entry)
+        except HeadwayError:  # its task was renamed: it must not hide the others
+            return self._unread(entry)
+        due = schedule.next_after(entry.cursor)
+        return None if due is None else self.periodic(schedule, due)
 
     def entry(self, name: str) -> Entry | None:
         """Return a schedule as its store has it."""
@@ -57,12 +64,13 @@ class Waiting:
         return Schedule.from_wire(entry.name, entry.wire, self.app.resolve)
 
     def delayed(self, job_id: str) -> JobInfo | None:
-        """Return a job that waits to be due."""
+        """Return a job that waits to be due for the first time."""
         try:
             info = self.app.job(job_id).info()
         except JobNotFoundError:
             return None
-        return info if info.status is JobStatus.SCHEDULED else None
+        waits = info.status is JobStatus.SCHEDULED and info.due and not info.attempt
+        return info if waits else None
 
     def once(self, info: JobInfo, due: datetime) -> ScheduledJob:
         """Return a delayed job as rq-scheduler's users know it."""
@@ -99,3 +107,32 @@ class Waiting:
             meta=meta,
             cancel_by=self.cancel,
         )
+
+    def _unread(self, entry: Entry) -> ScheduledJob:
+        """Return what can be told of a schedule whose task or timing is not there."""
+        wire = entry.wire
+        args, options = wire.get("args"), _mapping(wire.get("options"))
+        return ScheduledJob(
+            id=entry.name,
+            func_name=str(wire.get("task", "")),
+            args=tuple(cast("list[object]", args)) if isinstance(args, list) else (),
+            kwargs=_mapping(wire.get("kwargs")),
+            origin=str(options.get("queue", "")),
+            due=_due(entry),
+            description=str(options.get("description", "")),
+            cancel_by=self.cancel,
+        )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _due(entry: Entry) -> datetime:
+    """Return when a schedule would be due, as far as that can be read."""
+    try:
+        timing = timing_from_wire(entry.wire["timing"])
+        return timing.next_after(entry.cursor) or entry.cursor
+    # What nonsense in its place may raise.
+    except (HeadwayError, LookupError, TypeError, ValueError, ArithmeticError):
+        return entry.cursor

@@ -116,6 +116,11 @@ class Scripts:
         return Script("take_schedule")
 
     @cached_property
+    def withdraw(self) -> Script:
+        """Have rq-scheduler not send what it has."""
+        return Script("withdraw")
+
+    @cached_property
     def take_job(self) -> Script:
         """Take a job that runs once from rq-scheduler."""
         return Script("take_job")
