@@ -242,6 +242,39 @@ def test_schedules_of_others_are_left_alone(
     assert kept.carried is None
 
 
+def test_one_of_another_file_is_told_from_a_change(sample_app, redis_url, monkeypatch):
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    add = sys.modules["sample_tasks.basic"].add
+
+    def kept(timing: Every, message: Any) -> Found:
+        schedule = Schedule("sync", timing, message)
+        found = Found(name="sync", task="", when="", carried=schedule)
+        return keep(sample_app, [found], dry_run=True)[0]
+
+    there = add.using(queue="low").message(1)
+    sample_app.schedules.add(Schedule("sync", Every(hours=1), there))
+    assert kept(Every(hours=1), there).done == "as before"
+    assert kept(Every(hours=2), there).done == "changed"
+    for other, why in (
+        (add.using(queue="low").message(2), "args [1], not [2]: rename"),
+        (add.using(queue="low").message(1, other=2), "kwargs {}, not {'other': 2}"),
+        (add.message(1), "queue 'low', not None"),
+    ):
+        found = kept(Every(hours=1), other)
+        assert found.done == ""
+        assert why in found.notes[0]
+
+
+def test_to_look_tells_of_what_would_never_be_sent(sample_app, redis_url, monkeypatch):
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    message = sys.modules["sample_tasks.basic"].add.message(1)
+    over = Schedule("over", At(datetime(2020, 1, 1, tzinfo=UTC)), message)
+    found = Found(name="over", task="", when="", carried=over)
+    [kept] = keep(sample_app, [found], dry_run=True)
+    assert kept.done == ""
+    assert "no tick after now" in kept.notes[0]
+
+
 @pytest.mark.parametrize(
     ("said", "zone"),
     [

@@ -123,6 +123,34 @@ def test_what_is_overdue_is_sent_once(app, theirs, jobs):
     assert app.job("once").status == "queued"
 
 
+@pytest.mark.parametrize("interval", [10, 3600])
+def test_what_is_overdue_is_one_of_its_repeats(app, theirs, jobs, interval):
+    past = datetime.now(UTC).replace(microsecond=0) - 5.5 * interval * SECOND
+    theirs.schedule(past, TICK, ["a"], interval=interval, repeat=3, id="often")
+    [found] = jobs.take()
+    sender = Sender(app)
+    for _ in range(5):
+        sender.round()
+    latest = past + 5 * interval * SECOND
+    sent = [t for t in app.schedules.history("often") if t.job_id]
+    assert [tick.due for tick in sent] == [latest]
+    assert found.carried.end == latest + 2 * interval * SECOND
+
+
+@pytest.mark.parametrize("score", [1.7e12, float("inf"), -1e300])
+def test_a_time_that_no_calendar_has_holds_up_no_other(store, theirs, jobs, score):
+    job = theirs.enqueue_at(SOON, TICK, "a", job_id="lost")
+    theirs.enqueue_at(SOON, TICK, "b", job_id="fine")
+    store.zadd(keys.RQ_SCHEDULER_JOBS, {job.id: score})
+    found = {each.name: each for each in jobs.read()}
+    assert [found["lost"].done, found["fine"].done] == ["", "made"]
+    assert found["lost"].notes
+    assert {each.name: each.done for each in jobs.take()} == {
+        "lost": "",
+        "fine": "made",
+    }
+
+
 @pytest.mark.parametrize(("repeat", "runs"), [(3, 3), (0, 1), (None, None)])
 def test_what_is_left_of_its_repeats_is_when_it_ends(theirs, jobs, repeat, runs):
     theirs.schedule(SOON, TICK, ["a"], interval=60, repeat=repeat, id="often")
@@ -323,7 +351,18 @@ def test_one_that_the_code_declares_is_left(app, theirs, refused):
     declared = Schedule("nightly", Every(hours=1), tick.message("a"))
     app.schedules.declare({"sample_ledger": [declared]})
     theirs.schedule(SOON, TICK, ["a"], interval=60, id="nightly")
+    [seen] = RQSchedulerJobs(app, "UTC").read()
+    assert seen.done == ""
     assert "declared in sample_ledger" in refused()
+
+
+def test_one_of_another_task_is_left(app, theirs, jobs, refused):
+    other = app.resolve("sample_ledger.other").message()
+    app.schedules.add(Schedule("nightly", Every(hours=1), other))
+    theirs.schedule(SOON, TICK, ["a"], interval=60, id="nightly")
+    assert [each.done for each in jobs.read()] == [""]
+    assert "'nightly' of sample_ledger.other: rename" in refused()
+    assert app.schedules.get("nightly").task == "sample_ledger.other"
 
 
 def test_jobs_that_are_not_in_redis_are_nobodys(app):

@@ -10,6 +10,7 @@ from headway.local_time import zone_of
 from headway.migrate.found import Found
 from headway.migrate.keep import keep
 from headway.migrate.machine_zone import machine_zone
+from headway.schedule import Schedule
 
 _WANTED = {
     "rq-scheduler": "nothing more: its jobs are in Redis",
@@ -84,13 +85,18 @@ def _said_aloud(zone: str) -> str:
 
 def _table(found: Sequence[Found]) -> Iterator[str]:
     rows = [
-        (each.name, each.when, each.task, each.done or "not made") for each in found
+        (_name(each), each.when, each.task, each.done or "not made") for each in found
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for each, row in zip(found, rows, strict=True):
         words = (word.ljust(width) for word, width in zip(row, widths, strict=True))
         yield "  ".join(words).rstrip()
         yield from (f"    {note}" for note in each.notes)
+
+
+def _name(found: Found) -> str:
+    made = found.carried
+    return made.name if isinstance(made, Schedule) else found.name
 
 
 def _sum(found: Sequence[Found], *, dry_run: bool) -> str:

@@ -15,6 +15,7 @@ from headway.backends.rq import RQBackend
 from headway.errors import ConfigurationError
 from headway.message import Envelope, Message
 from headway.migrate.found import Found
+from headway.migrate.keep import refuse_others
 from headway.migrate.rq_scheduler_job import Carried, carried
 from headway.schedule import Schedule, version_of
 from headway.timetable import Entry
@@ -49,7 +50,7 @@ class RQSchedulerJobs:
         Raises:
             StoreError: Redis does not answer.
         """
-        return [_made(self._carried(job).found) for job in self._data.waiting()]
+        return [_made(self._seen(job)) for job in self._data.waiting()]
 
     def take(self) -> list[Found]:
         """Take what can be carried over; the rest stays where it is.
@@ -60,8 +61,17 @@ class RQSchedulerJobs:
         with self._data.held():
             return [_made(self._taken(job)) for job in self._data.waiting()]
 
+    def _seen(self, job: Waiting) -> Found:
+        read = self._carried(job)
+        if isinstance(made := read.found.carried, Schedule):
+            try:
+                refuse_others(made, self._timetable.entry(made.name))
+            except ConfigurationError as error:
+                return _lost(read, str(error))
+        return read.found
+
     def _carried(self, job: Waiting) -> Carried:
-        return carried(self._app, job, self._zone)
+        return carried(self._app, job, self._zone, self._timetable.now())
 
     def _taken(self, job: Waiting) -> Found:
         read = self._carried(job)
@@ -87,11 +97,7 @@ class RQSchedulerJobs:
 
     def _take_schedule(self, read: Carried, schedule: Schedule) -> bool:
         was = self._timetable.entry(schedule.name)
-        if was is not None and was.declared:
-            raise ConfigurationError(
-                f"schedule {schedule.name!r} is declared in {was.declared}: rename it "
-                "there, and take over again"
-            )
+        refuse_others(schedule, was)
         # A program that still calls rq-scheduler may have put it there once more.
         since = max(read.since, was.cursor) if was else read.since
         wire = schedule.to_wire()

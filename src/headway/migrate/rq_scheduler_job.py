@@ -21,7 +21,7 @@ from headway.migrate.found import Found
 from headway.migrate.rq_options import options_of
 from headway.options import JOB_ID, Options
 from headway.schedule import Schedule
-from headway.timing import At, Every, Timing
+from headway.timing import At, Every, Timing, latest
 from headway.wire.rq_scheduler import Waiting
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -69,25 +69,28 @@ class _Call:
         return None if left is None or int(left) < 0 else int(left)
 
 
-def carried(app: App, job: Waiting, zone: str) -> Carried:
+def carried(app: App, job: Waiting, zone: str, now: datetime) -> Carried:
     """Return what a job is here, or why it is nothing."""
-    sent = job.fields.moment("enqueued_at")
-    since = sent if sent and job.was_sent else job.due - _MICROSECOND
     task = job.fields.text("description").partition("(")[0]
-    found = Found(name=job.id, task=task, when=At(job.due).in_words)
-    read = Carried(job=job, found=found, since=since)
+    found = Found(name=job.id, task=task, when="")
+    read = Carried(job=job, found=found, since=now)
     try:
-        return _carried(app, read, zone)
-    except (HeadwayError, ArithmeticError, TypeError, ValueError) as error:
+        sent = job.fields.moment("enqueued_at")
+        since = sent if sent and job.was_sent else job.due - _MICROSECOND
+        read = replace(read, found=replace(found, when=At(job.due).in_words))
+        return _carried(app, replace(read, since=since), zone, now)
+    except (HeadwayError, ArithmeticError, TypeError, ValueError, OSError) as error:
         # Whoever can write to Redis can write nonsense.
-        return replace(read, found=replace(found, notes=(str(error),)))
+        return replace(read, found=replace(read.found, notes=(str(error),)))
 
 
-def _carried(app: App, read: Carried, zone: str) -> Carried:
+def _carried(app: App, read: Carried, zone: str, now: datetime) -> Carried:
     job, call = read.job, _opened(app, read.job)
     timing = _timing(job, call, zone) if call.is_periodic else At(job.due)
     found = replace(read.found, task=call.task, when=timing.in_words)
     read = replace(read, found=found)
+    if call.is_periodic:
+        read = replace(read, since=_overdue_once(timing, read.since, now))
     try:
         if job.was_sent and (not call.is_periodic or call.left == 0):
             over = replace(found, notes=(_SENT.format(read.since),))
@@ -101,6 +104,15 @@ def _carried(app: App, read: Carried, zone: str) -> Carried:
         return replace(read, found=replace(found, carried=made, notes=notes))
     except HeadwayError as error:
         return replace(read, found=replace(found, notes=(str(error),)))
+
+
+def _overdue_once(timing: Timing, since: datetime, now: datetime) -> datetime:
+    """Return since when its ticks are ours, so that all that is overdue is one run.
+
+    rq-scheduler sends it once as well, and then goes on.
+    """
+    overdue = latest(timing, until=now, since=since)
+    return since if overdue is None else overdue - _MICROSECOND
 
 
 def _end(call: _Call, timing: Timing, since: datetime) -> datetime | None:
