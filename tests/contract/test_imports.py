@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from celery import Celery
+from celery.schedules import schedule
+from celery.utils.time import LocalTimezone
 
 from headway import At, Cron, Every, Schedule, Solar
 from headway.errors import ConfigurationError
@@ -140,28 +147,129 @@ def test_a_dict_needs_no_celery(sample_app, module):
     assert found["no"].notes == ("expected a dict with task and schedule, not None",)
 
 
-@pytest.mark.parametrize(
-    ("timezone", "zone"), [(UTC, "UTC"), (datetime.now().astimezone().tzinfo, "local")]
-)
-def test_lines_are_read_where_celery_reads_them(
-    sample_app, module, monkeypatch, timezone, zone
-):
-    monkeypatch.setenv("TZ", "Asia/Kolkata")
-    crontab = SimpleNamespace(
+def at_three(**more: object) -> SimpleNamespace:
+    return SimpleNamespace(
         minute={0},
         hour={3},
         day_of_month=set(range(1, 32)),
         month_of_year=set(range(1, 13)),
         day_of_week=set(range(7)),
+        **more,
     )
-    conf = SimpleNamespace(beat_schedule={"nightly": entry(crontab)})
+
+
+@pytest.mark.parametrize(
+    ("timezone", "zone"),
+    [
+        (UTC, "UTC"),
+        (LocalTimezone(), "Asia/Kolkata"),
+        (ZoneInfo("America/Bogota"), "America/Bogota"),
+        (SimpleNamespace(zone="America/Bogota"), "America/Bogota"),  # as pytz has it
+    ],
+)
+def test_lines_are_read_where_celery_reads_them(
+    sample_app, module, monkeypatch, timezone, zone
+):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    conf = SimpleNamespace(beat_schedule={"nightly": entry(at_three())})
     module.celery = SimpleNamespace(conf=conf, timezone=timezone)
-    for said, expected in (
-        (None, "Asia/Kolkata" if zone == "local" else "UTC"),
-        (OSLO, OSLO),
-    ):
+    for said, expected in ((None, zone), (OSLO, OSLO)):
         [found] = celery_beat.read(sample_app, "sample_own_beat:celery", said)
         assert carried(found).timing == Cron("0 3 * * *", zone=expected)
+
+
+def test_a_zone_without_a_name_is_asked_for(sample_app, module):
+    entries = {
+        "line": entry(at_three()),
+        "own": entry(at_three(tz=ZoneInfo("America/Bogota"))),
+        "span": entry(60),
+    }
+    fixed = timezone(timedelta(hours=2))
+    conf = SimpleNamespace(beat_schedule=entries)
+    module.celery = SimpleNamespace(conf=conf, timezone=fixed)
+    found = by_name(celery_beat.read(sample_app, "sample_own_beat", None))
+    assert "say by --zone" in found["line"].notes[0]
+    assert carried(found["own"]).timing == Cron("0 3 * * *", zone="America/Bogota")
+    assert carried(found["span"])
+
+
+@pytest.mark.parametrize(
+    ("said", "zone"),
+    [
+        ({"timezone": OSLO}, OSLO),
+        ({"CELERY_TIMEZONE": OSLO, "timezone": sys}, OSLO),
+        ({"enable_utc": False}, "Asia/Kolkata"),
+        ({"CELERY_ENABLE_UTC": True}, "UTC"),
+        ({}, "UTC"),
+    ],
+)
+def test_settings_beside_the_schedules_say_their_zone(
+    sample_app, module, monkeypatch, said, zone
+):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    vars(module).update(said, beat_schedule={"nightly": entry(at_three())})
+    [found] = celery_beat.read(sample_app, "sample_own_beat", None)
+    assert carried(found).timing == Cron("0 3 * * *", zone=zone)
+    told = ("read in UTC, as no timezone is said; or give --zone",)
+    assert found.notes == (() if said else told)
+
+
+def test_what_is_not_carried_over_is_said(sample_app, module):
+    by_day = schedule(run_every=timedelta(days=1), relative=True)
+    entries = {
+        "hourly": entry(3600, relative=True, enabled=False),
+        "daily": entry(by_day, options={"queue": "low"}),
+        "routed": entry(60),
+    }
+    conf = SimpleNamespace(beat_schedule=entries, task_routes={"a": "b"})
+    module.celery = SimpleNamespace(conf=conf, timezone=ZoneInfo(OSLO))
+    found = by_name(celery_beat.read(sample_app, "sample_own_beat", None))
+    routes = "task_routes is not read: its queue is that of the task"
+    assert found["hourly"].notes == (
+        "relative is left out: its interval counts from 1970 in UTC",
+        "its enabled=False is left out",
+        routes,
+    )
+    assert carried(found["daily"]).timing == Cron("0 0 * * *", zone=OSLO)
+    assert found["daily"].notes == ()
+    assert found["routed"].notes == (routes,)
+
+
+def test_what_is_added_when_the_application_is_ready_is_found(sample_app, module):
+    module.celery = celery = Celery("late", broker="memory://", set_as_current=False)
+
+    @celery.on_after_finalize.connect
+    def add(sender: Celery, **_more: object) -> None:
+        task = sender.signature("sample_tasks.basic.add", (1,))
+        sender.add_periodic_task(30.0, task, name="late")
+
+    celery.conf.imports = ["sample_late_beat"]
+    with pytest.raises(ConfigurationError, match="sample_late_beat"):
+        celery_beat.read(sample_app, "sample_own_beat", None)
+    celery.conf.imports = []
+    del celery.loader.__dict__["default_modules"]
+    [found] = celery_beat.read(sample_app, "sample_own_beat", None)
+    assert (found.name, carried(found).timing) == ("late", Every(seconds=30))
+
+
+def test_an_application_without_schedules_says_so(sample_app, module):
+    module.celery = Celery("empty", broker="memory://", set_as_current=False)
+    with pytest.raises(ConfigurationError, match="has no schedules"):
+        celery_beat.read(sample_app, "sample_own_beat", None)
+
+
+class Proxy:
+    """As Flask's `current_app` is outside of an application."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError("Working outside of application context.")
+
+
+def test_a_proxy_that_is_imported_beside_is_passed_over(sample_app, module):
+    module.current_app = Proxy()
+    module.beat_schedule = {"span": entry(60)}
+    [found] = celery_beat.read(sample_app, "sample_own_beat", "UTC")
+    assert carried(found).timing == Every(seconds=60)
 
 
 def test_a_module_without_schedules_says_what_was_looked_for(sample_app, module):
@@ -296,16 +404,47 @@ def test_a_zone_that_has_no_name_is_asked_for(monkeypatch):
     assert machine_zone()
 
 
-def test_a_system_says_its_zone_by_a_link_or_a_name(monkeypatch, tmp_path):
-    monkeypatch.delenv("TZ", raising=False)
+@pytest.fixture
+def set_clock(monkeypatch):
+    """Have this process's clock go by a file, as it does by /etc/localtime."""
+
+    def set_(clock: Path, zone: str) -> None:
+        shutil.copy(f"/usr/share/zoneinfo/{zone}", clock)
+        for said in ("UTC0", f":{clock}"):  # what is said anew is read anew
+            monkeypatch.setenv("TZ", said)
+            time.tzset()
+
+    yield set_
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_system_says_its_zone_by_a_link_or_a_name(set_clock, monkeypatch, tmp_path):
     clock, name = tmp_path / "localtime", tmp_path / "timezone"
     monkeypatch.setattr(of_machine, "_CLOCK", clock)
     monkeypatch.setattr(of_machine, "_NAME", name)
+    set_clock(clock, "UTC")
     assert machine_zone() == "UTC"
+    set_clock(clock, "Asia/Kolkata")
     name.write_text("Asia/Kolkata\n")
     assert machine_zone() == "Asia/Kolkata"
-    clock.symlink_to("/usr/share/zoneinfo/Europe/Oslo")
+    set_clock(clock, OSLO)
+    clock.unlink()
+    clock.symlink_to(f"/usr/share/zoneinfo/{OSLO}")
     assert machine_zone() == OSLO
+
+
+@pytest.mark.parametrize("zone", ["Europe/London", OSLO, "America/Bogota"])
+def test_a_clock_that_goes_by_another_zone_is_asked_for(
+    set_clock, monkeypatch, tmp_path, zone
+):
+    """As where /etc/localtime is a file that nobody names."""
+    clock = tmp_path / "localtime"
+    monkeypatch.setattr(of_machine, "_CLOCK", clock)
+    monkeypatch.setattr(of_machine, "_NAME", tmp_path / "timezone")
+    set_clock(clock, zone)
+    with pytest.raises(ConfigurationError, match="from UTC at .*say which it is"):
+        machine_zone()
 
 
 def test_a_timing_may_have_fewer_moments_than_are_asked_for():

@@ -64,23 +64,25 @@ def _found(
         from headway.migrate import celery_beat
 
         return keep(app, celery_beat.read(app, source, zone), dry_run=dry_run)
-    zone = zone or _said_aloud(machine_zone())
     if tool == "rq-cron":
         from headway.migrate import rq_cron
 
+        zone = zone or _said_aloud(machine_zone(), _BEFORE_3)
         return keep(app, rq_cron.read(app, source, zone), dry_run=dry_run)
     from headway.migrate.rq_scheduler import RQSchedulerJobs
 
-    jobs = RQSchedulerJobs(app, zone)
+    jobs = RQSchedulerJobs(app, zone or _said_aloud(machine_zone()))
     return jobs.read() if dry_run else jobs.take()
 
 
-def _said_aloud(zone: str) -> str:
-    click.echo(
-        f"lines of cron are read in {zone}, this machine's zone; --zone names another",
-        err=True,
-    )
+def _said_aloud(zone: str, more: str = "") -> str:
+    told = f"lines of cron are read in {zone}, this machine's zone; --zone names "
+    click.echo(f"{told}another{more}", err=True)
     return zone
+
+
+#: What is to be known of `rq cron`.
+_BEFORE_3 = " (RQ before 3 has read them in UTC: --zone UTC)"
 
 
 def _table(found: Sequence[Found]) -> Iterator[str]:

@@ -270,7 +270,7 @@ class Scheduler:
         due = _aware(moment)
         message = task.using(at=due).message(*args, **kwargs)
         self.app.seal(message)  # what cannot be sent takes no one's place
-        job_id = task.options.get("job_id")
+        job_id = task.options.get("job_id") or ""
         if job_id:
             self._make_way(job_id)
         [job] = self.app.send([message])

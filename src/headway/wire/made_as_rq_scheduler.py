@@ -98,8 +98,8 @@ def _expiring_later(written: bytes | None, later: timedelta) -> str:
     meta = job_hash.json_object(written)
     extras = job_hash.extras_of(meta)
     try:
-        expires = datetime.fromisoformat(extras["expires_at"])
+        expires = datetime.fromisoformat(extras.get("expires_at", ""))
         extras["expires_at"] = (expires + later).isoformat()
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         return ""
     return json.dumps(meta)
