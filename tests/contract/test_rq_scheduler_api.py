@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from redis import Redis
+from redis.exceptions import RedisError
 from rq_scheduler import Scheduler as RQScheduler
 
 from headway import At, Every, Schedule
+from headway import scheduler as scheduler_module
 from headway.errors import (
     ArgumentError,
     CapabilityError,
@@ -26,7 +28,7 @@ from headway.shims.listing import listing_of
 from headway.shims.rq_scheduler import Scheduler
 from headway.testing import in_memory
 from headway.wire import keys
-from headway.wire.promotion import BATCH
+from headway.wire.promotion import BATCH, Promotion
 
 ENGINES = ["memory", "rq"]
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -401,6 +403,11 @@ def test_an_interval_without_an_end_goes_on_from_another_time(engine, scheduler,
 
 
 @pytest.fixture
+def now_of():
+    return lambda real: real.app.clock.now().replace(tzinfo=None)
+
+
+@pytest.fixture
 def on_redis(real) -> Scheduler:
     return Scheduler(app=real.app, zone="UTC")
 
@@ -498,6 +505,52 @@ def test_a_burst_sends_all_that_is_due(real, on_redis, store):
         )
     on_redis.run(burst=True)
     assert store.llen(keys.queue("default")) == BATCH + 10
+
+
+def test_a_burst_sends_all_schedules_that_are_due(
+    real, on_redis, store, now_of, monkeypatch
+):
+    monkeypatch.setattr(scheduler_module, "SCHEDULES", 2)
+    for number in range(5):
+        on_redis.schedule(now_of(real), real.tasks.add, [number], interval=3600)
+    store.set(keys.SCHEDULES_LEADER, "another", px=60_000)
+    on_redis.run(burst=True)
+    assert store.llen(keys.queue("default")) == 5
+
+
+def test_what_has_run_for_the_last_time_is_listed_no_more(
+    real, on_redis, store, now_of
+):
+    job = on_redis.schedule(
+        now_of(real), real.tasks.add, [1], interval=60, repeat=1, id="last"
+    )
+    assert job in on_redis
+    on_redis.run(burst=True)
+    assert list(on_redis.get_jobs()) == []
+    assert store.smembers(keys.MADE_AS_RQ_SCHEDULER) == set()
+    assert real.app.schedules.get("last").last.outcome == "queued"
+
+
+def test_a_burst_tells_of_delayed_jobs_that_were_not_moved(real, on_redis, monkeypatch):
+    def lost(promotion: Promotion) -> None:
+        raise RedisError("it went away just now")
+
+    monkeypatch.setattr(Promotion, "round", lost)
+    with pytest.raises(StoreError, match="delayed jobs.* went away"):
+        on_redis.run(burst=True)
+
+
+def test_a_burst_sends_the_others_where_a_schedule_cannot_be_sent(
+    real, on_redis, store, now_of
+):
+    for name in ("fine", "gone"):
+        on_redis.schedule(now_of(real), real.tasks.add, [1], interval=60, id=name)
+    [timetable] = real.app.schedules.timetables()
+    entry = timetable.entry("gone")
+    wire = {**entry.wire, "task": "sample_tasks.basic.gone"}
+    timetable.put(replace(entry, wire=wire), entry.cursor, entry)
+    on_redis.run(burst=True)
+    assert store.llen(keys.queue("default")) == 1
 
 
 def test_a_burst_tells_of_an_outage(real, on_redis, monkeypatch):

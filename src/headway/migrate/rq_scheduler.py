@@ -63,11 +63,16 @@ class RQSchedulerJobs:
 
     def _seen(self, job: Waiting) -> Found:
         read = self._carried(job)
-        if isinstance(made := read.found.carried, Schedule):
-            try:
-                refuse_others(made, self._timetable.entry(made.name))
-            except ConfigurationError as error:
-                return _lost(read, str(error))
+        try:
+            match read.found.carried:
+                case Schedule() as schedule:
+                    refuse_others(schedule, self._timetable.entry(schedule.name))
+                case Message() as message:
+                    self._sealed(read, message)
+                case None:
+                    pass
+        except ConfigurationError as error:
+            return _lost(read, str(error))
         return read.found
 
     def _carried(self, job: Waiting) -> Carried:

@@ -140,7 +140,8 @@ class Scheduler:
         """Send a call once, at a time.
 
         Raises:
-            ConfigurationError: something is asked for that there is not.
+            ConfigurationError: something is asked for that there is not, or its id is
+                in use.
             EnqueueError: the store did not confirm the job.
         """
         said = _said_in(kwargs)
@@ -156,7 +157,8 @@ class Scheduler:
         """Send a call once, that much later.
 
         Raises:
-            ConfigurationError: something is asked for that there is not.
+            ConfigurationError: something is asked for that there is not, or its id is
+                in use.
             EnqueueError: the store did not confirm the job.
         """
         moment = self.app.clock.now() + time_delta
