@@ -248,6 +248,10 @@ def test_what_is_added_when_the_application_is_ready_is_found(sample_app, module
         celery_beat.read(sample_app, "sample_own_beat", None)
     celery.conf.imports = []
     del celery.loader.__dict__["default_modules"]
+    celery.conf.timezone = "Europe/Atlantis"
+    with pytest.raises(ConfigurationError, match="Atlantis"):
+        celery_beat.read(sample_app, "sample_own_beat", None)
+    celery.conf.timezone = OSLO
     [found] = celery_beat.read(sample_app, "sample_own_beat", None)
     assert (found.name, carried(found).timing) == ("late", Every(seconds=30))
 

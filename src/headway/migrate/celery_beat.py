@@ -84,8 +84,9 @@ def _told(module: ModuleType, attribute: str) -> _Told:
     names = [attribute] if attribute else list(vars(module))
     applications = [each for each in _values(module, names) if _is_application(each)]
     for celery in applications:
-        if entries := _finalized(celery):
-            return _Told(entries=entries, celery=celery, zone=celery.timezone)
+        told = _finalized(celery)
+        if told.entries:
+            return told
     for found in _values(module, [attribute] if attribute else _NAMES):
         if isinstance(found, Mapping) and found:
             entries = cast("Mapping[str, Any]", found)
@@ -110,14 +111,14 @@ def _is_application(found: object) -> bool:
 
     A proxy of Flask's, as `current_app`, raises for whatever it is asked here.
     """
-    if hasattr(type(found), "conf"):
+    if hasattr(type(found), "conf") and hasattr(type(found), "add_periodic_task"):
         return True
     with contextlib.suppress(Exception):
         return hasattr(getattr(found, "conf", None), "beat_schedule")
     return False
 
 
-def _finalized(celery: Any) -> Mapping[str, Any]:  # noqa: ANN401 - looked at by its attributes
+def _finalized(celery: Any) -> _Told:  # noqa: ANN401 - looked at by its attributes
     """Return an application's schedules, once all that may add some is imported."""
     try:
         if loader := getattr(celery, "loader", None):
@@ -125,11 +126,13 @@ def _finalized(celery: Any) -> Mapping[str, Any]:  # noqa: ANN401 - looked at by
         if finalize := getattr(celery, "finalize", None):
             finalize()
         entries = getattr(celery.conf, "beat_schedule", None)
-    except Exception as error:  # whatever its modules raise
+        zone = getattr(celery, "timezone", UTC)
+    except Exception as error:  # whatever its modules raise, or its settings
         raise _failed(
             f"{celery!r} cannot be made ready, as beat does", error
         ) from error
-    return cast("Mapping[str, Any]", entries) if isinstance(entries, Mapping) else {}
+    found = cast("Mapping[str, Any]", entries) if isinstance(entries, Mapping) else {}
+    return _Told(entries=found, celery=celery, zone=zone)
 
 
 def _failed(what: str, error: Exception) -> ConfigurationError:
