@@ -253,6 +253,18 @@ def test_a_button_says_in_one_sentence_that_redis_is_away(path):
     assert "localhost:1" not in answer.text
 
 
+def test_no_button_of_a_job_presses_something_else(client, redis, queue, work):
+    queue.enqueue("dashboard_tasks.fail", "x", job_id="failed")
+    work()
+    name = "../queues/default"
+    redis.rename("rq:job:failed", f"rq:job:{name}")
+    redis.zrem("rq:failed:default", "failed")
+    redis.zadd("rq:failed:default", {name: 9_999_999_999})
+    page = client.get("/").text
+    assert "/jobs/..%2Fqueues%2Fdefault/requeue" in page
+    assert "/jobs/../" not in page
+
+
 def test_a_failed_entry_without_a_job_disappears_when_pressed(client, redis):
     redis.sadd("rq:queues", "rq:queue:default")
     redis.zadd("rq:failed:default", {"gone": 9_999_999_999})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -279,6 +281,25 @@ def test_a_record_of_nonsense_hides_no_other(client, redis, schedules, made):
             assert client.post(f"/schedules/{name}/run").status_code == 409, name
             assert client.post(f"/schedules/{name}/remove").status_code == 303, name
     assert schedules.get("hourly").last is None  # nothing that can be read
+
+
+@pytest.mark.parametrize(
+    "name", ["../queues/default", "..%2Fqueues%2Fdefault", "..", "a b", "a/b", "x\\y"]
+)
+def test_no_button_of_a_schedule_presses_something_else(
+    client, redis, schedules, made, name
+):
+    redis.hset("headway:schedules", name, json.dumps(made("x").to_wire()))
+    redis.hset(f"headway:schedule:{name}", "cursor", "1")
+    schedules.add(made("hourly"))
+    answer = client.get("/schedules")
+    assert f"Schedule({name!r}, name={name!r})" in html.unescape(answer.text)
+    pressed = re.findall('action="(/[^"]+)" data-press', answer.text)
+    assert pressed == ["/schedules/hourly/run", "/schedules/hourly/pause"]
+    linked = re.findall('href="(/schedules/[^"]+)"', answer.text)
+    assert linked == ["/schedules/hourly"]
+    one = client.get(f"/schedules/{quote(name, safe='')}")
+    assert "data-press" not in one.text
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@ from __future__ import annotations
 import secrets
 import zlib
 from pathlib import Path
+from urllib.parse import quote
 
 from flask import Flask, url_for
 from redis import Redis
+from werkzeug.routing import UnicodeConverter
 
 from headway.dashboard.act import actions
 from headway.dashboard.guard import guard
@@ -35,6 +37,7 @@ def create_app(redis: Redis | str | None, options: Options) -> Flask:
     options.check()
     redis = _client(redis)
     app = Flask("headway.dashboard", root_path=str(Path(__file__).parent))
+    app.url_map.converters["default"] = _OnePart
     _configure(app, options)
     add_words(app)
     guard(app, loopback_only=not options.users and options.visitor is None)
@@ -85,6 +88,13 @@ def _configure(app: Flask, options: Options) -> None:
             "blueprints": app.blueprints,
         }
     )
+
+
+class _OnePart(UnicodeConverter):
+    """A name within an address; one such as `../queues/default` leads nowhere else."""
+
+    def to_url(self, value: object) -> str:
+        return quote(str(value), safe="!$&'()*+,:;=@")
 
 
 class _Assets:

@@ -10,6 +10,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from headway.job import Progress
+from headway.options import JOB_ID
 from headway.span import coarse, short
 from headway.when import due_in, from_now, on_the_clock
 from headway.wire.reading import pretty
@@ -23,6 +24,7 @@ def add_words(app: Flask) -> None:
     ]
     for filter_ in filters:
         app.add_template_filter(filter_)
+    app.add_template_test(schedule_name)
 
 
 def span(seconds: float | timedelta | None) -> str:
@@ -76,6 +78,11 @@ def seconds_between(start: datetime | None, end: datetime | None) -> str:
     if start is None or end is None or end < start:
         return ""
     return span(end - start)
+
+
+def schedule_name(text: str) -> bool:
+    """Tell whether a schedule can have that name; another might lead elsewhere."""
+    return JOB_ID.fullmatch(text) is not None
 
 
 def number(value: float) -> str:
