@@ -125,6 +125,17 @@ def test_what_the_code_declares_is_not_removed_here(app, headway):
     assert "sample_tasks.schedules" in headway()
 
 
+def test_nothing_is_removed_where_one_of_them_must_stay(app, basic, headway):
+    app.schedules.declare(declared_schedules(app))
+    for name in ("first", "last"):
+        app.schedules.add(Schedule(name, Every(hours=1), basic.add.message(1)))
+    said = headway("remove", "first", "sum", "last", code=2)
+    assert said.startswith("Error: schedule 'sum' is declared in sample_tasks.")
+    assert {info.name for info in app.schedules} == {"first", "last", "sum"}
+    said = headway("remove", "first", "sum", "--declared")
+    assert said == "removed first\nremoved sum\n"
+
+
 def test_nobody_who_sends_is_said(app, basic, store, headway):
     app.schedules.add(Schedule("quick", Every(seconds=1), basic.add.message(1)))
     store.zadd("headway:schedules:due", {"quick": 1})

@@ -157,7 +157,11 @@ def run(here: _Here, *, name: str) -> None:
 @click.pass_obj
 def remove(here: _Here, *, names: tuple[str, ...], declared: bool) -> None:
     """Forget schedules that were made at run time; jobs that were sent stay."""
-    act = partial(here.app.schedules.remove, declared=declared)
+    schedules = here.app.schedules
+    act = partial(schedules.remove, declared=declared)
+    if len(names) > 1 and not declared:
+        # The first of these is refused with its reason, before any other is gone.
+        names = tuple(n for n in names if schedules.get(n).declared) or names
     _each(here.app, names, act, "removed")
 
 
@@ -248,8 +252,9 @@ def _schedule(
 def _each(
     app: App, names: Sequence[str], act: Callable[[str], None], word: str
 ) -> None:
-    for name in names:  # all of them known before the first is touched
-        app.schedules.get(name)
+    if len(names) > 1:  # all of them known before the first is touched
+        for name in names:
+            app.schedules.get(name)
     for name in names:
         act(name)
         click.echo(f"{word} {name}")
