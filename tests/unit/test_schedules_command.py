@@ -89,6 +89,31 @@ def test_one_is_shown_with_its_next_ticks_and_its_last(app, basic, headway):
     assert len(found["history"]) == 1
 
 
+def test_json_is_asked_of_the_command_that_prints_it(app, basic, headway):
+    app.schedules.add(Schedule("hourly", Every(hours=1), basic.add.message(1)))
+    said = headway("--json", "show", "hourly", code=2)
+    assert "--json belongs behind the command: headway schedules show --json" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["schedules", "schedules add", "schedules import", "schedules show", "failed list"],
+)
+def test_help_needs_no_application_and_no_redis(command, words):
+    nothing = {"HEADWAY_APP": "gone:app", "REDIS_URL": ""}
+    done = command("headway", *words.split(), "--help", env=nothing)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Usage: headway {words} ")
+
+
+def test_what_is_typed_wrong_is_said_before_anything_is_imported(command):
+    nothing = {"HEADWAY_APP": "gone:app", "REDIS_URL": ""}
+    done = command("headway", "schedules", "show", env=nothing)
+    assert (done.returncode, "Missing argument 'NAME'" in done.stderr) == (2, True)
+    done = command("headway", "schedules", env=nothing | {"REDIS_URL": "redis://no"})
+    assert (done.returncode, "'gone'" in done.stderr) == (2, True)
+
+
 def test_one_that_cannot_be_read_is_listed_with_the_reason(app, basic, headway):
     lost = basic.add.message(1)._replace(task="sample_tasks.basic.gone")
     app.schedules.add(Schedule("lost", Every(hours=1), lost))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cached_property
 
 import click
 from dotenv import load_dotenv
@@ -68,3 +69,25 @@ def the_app(settings: Settings) -> App:
     app = load_app(settings.app)
     app.registry.import_all()
     return app
+
+
+class Here:
+    """What commands of a group work on: read at first use, so not for `--help`."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Return the settings, as `prepare` does.
+
+        Raises:
+            ConfigurationError: a variable is wrong, or nothing names a Redis.
+        """
+        return prepare()
+
+    @cached_property
+    def app(self) -> App:
+        """Return the application, as `the_app` does.
+
+        Raises:
+            ConfigurationError: HEADWAY_APP names no application, or no Redis is named.
+        """
+        return the_app(self.settings)

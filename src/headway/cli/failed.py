@@ -8,7 +8,7 @@ from functools import partial
 import click
 
 from headway.app import App
-from headway.cli.environment import prepare, the_app
+from headway.cli.environment import Here
 from headway.errors import HeadwayError, JobStateError, StoreError
 from headway.job import JobInfo, JobStatus
 
@@ -20,7 +20,7 @@ MOST = 10_000
 @click.pass_context
 def failed(context: click.Context) -> None:
     """List the failed jobs, run them again, or forget them."""
-    context.obj = the_app(prepare())
+    context.obj = Here()
 
 
 def _selection(command: click.decorators.FC) -> click.decorators.FC:
@@ -45,9 +45,9 @@ def _selection(command: click.decorators.FC) -> click.decorators.FC:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
-def list_(app: App, *, queue: str | None, limit: int, as_json: bool) -> None:
+def list_(here: Here, *, queue: str | None, limit: int, as_json: bool) -> None:
     """Show failed jobs, latest first in each queue, with their reason."""
-    jobs = list(_failed(app, queue, limit))
+    jobs = list(_failed(here.app, queue, limit))
     for job in jobs:
         click.echo(json.dumps(asdict(job), default=str) if as_json else _line(job))
     if not jobs and not as_json:
@@ -58,22 +58,22 @@ def list_(app: App, *, queue: str | None, limit: int, as_json: bool) -> None:
 @_selection
 @click.pass_obj
 def requeue(
-    app: App, *, job_ids: tuple[str, ...], queue: str | None, every: bool
+    here: Here, *, job_ids: tuple[str, ...], queue: str | None, every: bool
 ) -> None:
     """Run failed jobs again, with all their attempts."""
-    ids = _chosen(app, job_ids, queue, every=every)
-    _each(ids, lambda job_id: app.job(job_id).requeue(), "requeued")
+    ids = _chosen(here.app, job_ids, queue, every=every)
+    _each(ids, lambda job_id: here.app.job(job_id).requeue(), "requeued")
 
 
 @failed.command()
 @_selection
 @click.pass_obj
 def delete(
-    app: App, *, job_ids: tuple[str, ...], queue: str | None, every: bool
+    here: Here, *, job_ids: tuple[str, ...], queue: str | None, every: bool
 ) -> None:
     """Forget failed jobs."""
-    ids = _chosen(app, job_ids, queue, every=every)
-    _each(ids, partial(_delete, app), "deleted")
+    ids = _chosen(here.app, job_ids, queue, every=every)
+    _each(ids, partial(_delete, here.app), "deleted")
 
 
 def _delete(app: App, job_id: str) -> None:

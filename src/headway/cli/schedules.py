@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ import click
 
 from headway.app import App
 from headway.cli import call, timetable
-from headway.cli.environment import prepare, the_app
+from headway.cli.environment import Here
 from headway.cli.schedules_import import import_
 from headway.cli.timing import moment, timing
 from headway.declared_schedules import declared_schedules
@@ -20,7 +20,6 @@ from headway.errors import ConfigurationError
 from headway.observe.schedules import unsent
 from headway.schedule import Schedule
 from headway.schedules import ScheduleInfo
-from headway.settings import Settings
 from headway.timetable import KEPT
 from headway.wire import client as wire_client
 
@@ -41,27 +40,26 @@ _UNKNOWN = (
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Here:
-    settings: Settings
-    app: App
-
-
 @click.group(invoke_without_command=True)
 @_as_json
 @click.pass_context
 def schedules(context: click.Context, *, as_json: bool) -> None:
     """List what is sent by itself, look at it, and change it."""
-    settings = prepare()
-    context.obj = _Here(settings, the_app(settings))
-    if context.invoked_subcommand is None:
-        _list(context.obj, as_json=as_json)
+    context.obj = Here()
+    command = context.invoked_subcommand
+    if command is None:
+        return _list(context.obj, as_json=as_json)
+    if as_json:
+        raise click.UsageError(
+            f"--json belongs behind the command: headway schedules {command} --json"
+        )
+    return None
 
 
 @schedules.command("list")
 @_as_json
 @click.pass_obj
-def list_(here: _Here, *, as_json: bool) -> None:
+def list_(here: Here, *, as_json: bool) -> None:
     """Show each schedule: when it is due next, and how its last job ended."""
     _list(here, as_json=as_json)
 
@@ -69,7 +67,7 @@ def list_(here: _Here, *, as_json: bool) -> None:
 schedules.add_command(import_)
 
 
-def _list(here: _Here, *, as_json: bool) -> None:
+def _list(here: Here, *, as_json: bool) -> None:
     infos = here.app.schedules.all()
     if as_json:
         return _print_json([asdict(info) for info in infos])
@@ -88,7 +86,7 @@ def _list(here: _Here, *, as_json: bool) -> None:
 @click.argument("name")
 @_as_json
 @click.pass_obj
-def show(here: _Here, *, name: str, as_json: bool) -> None:
+def show(here: Here, *, name: str, as_json: bool) -> None:
     """Tell all of a schedule: what it sends, its next ticks and its last."""
     app = here.app
     info = app.schedules.get(name)
@@ -116,7 +114,7 @@ def show(here: _Here, *, name: str, as_json: bool) -> None:
 )
 @_as_json
 @click.pass_obj
-def history(here: _Here, *, name: str, limit: int, as_json: bool) -> None:
+def history(here: Here, *, name: str, limit: int, as_json: bool) -> None:
     """Show what became of the ticks of a schedule: its job, or why it was missed."""
     app = here.app
     info, ticks = app.schedules.get(name), app.schedules.history(name, limit)
@@ -130,7 +128,7 @@ def history(here: _Here, *, name: str, limit: int, as_json: bool) -> None:
 @schedules.command()
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
-def pause(here: _Here, *, names: tuple[str, ...]) -> None:
+def pause(here: Here, *, names: tuple[str, ...]) -> None:
     """Send nothing of these schedules until they are resumed."""
     _each(here.app, names, here.app.schedules.pause, "paused")
 
@@ -138,7 +136,7 @@ def pause(here: _Here, *, names: tuple[str, ...]) -> None:
 @schedules.command()
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
-def resume(here: _Here, *, names: tuple[str, ...]) -> None:
+def resume(here: Here, *, names: tuple[str, ...]) -> None:
     """Send these schedules again from now on; what was due meanwhile is missed."""
     _each(here.app, names, here.app.schedules.resume, "resumed")
 
@@ -146,7 +144,7 @@ def resume(here: _Here, *, names: tuple[str, ...]) -> None:
 @schedules.command()
 @click.argument("name")
 @click.pass_obj
-def run(here: _Here, *, name: str) -> None:
+def run(here: Here, *, name: str) -> None:
     """Send the message of a schedule once more, now, and print the job's id."""
     click.echo(here.app.schedules.run_now(name).id)
 
@@ -155,7 +153,7 @@ def run(here: _Here, *, name: str) -> None:
 @click.argument("names", nargs=-1, required=True)
 @click.option("--declared", is_flag=True, help="Those of code that is gone, too.")
 @click.pass_obj
-def remove(here: _Here, *, names: tuple[str, ...], declared: bool) -> None:
+def remove(here: Here, *, names: tuple[str, ...], declared: bool) -> None:
     """Forget schedules that were made at run time; jobs that were sent stay."""
     schedules = here.app.schedules
     act = partial(schedules.remove, declared=declared)
@@ -193,7 +191,7 @@ def remove(here: _Here, *, names: tuple[str, ...], declared: bool) -> None:
 @click.option("--replace", is_flag=True, help="In place of the one of this name.")
 @click.pass_obj
 def add(
-    here: _Here,
+    here: Here,
     /,
     *,
     name: str,
@@ -278,7 +276,7 @@ def _declared(app: App) -> list[str]:
     ]
 
 
-def _say_unsent(here: _Here) -> None:
+def _say_unsent(here: Here) -> None:
     with closing(wire_client.connect(here.settings.redis_url or "")) as client:
         found = unsent(client)
     if found is not None:

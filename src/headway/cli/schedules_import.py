@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import click
 
 from headway.app import App
+from headway.cli.environment import Here
 from headway.local_time import zone_of
 from headway.migrate.found import Found
 from headway.migrate.keep import keep
@@ -17,15 +17,6 @@ _WANTED = {
     "rq-cron": "the file that `rq cron` is given",
     "celery-beat": "the module that holds the Celery application, or its schedules",
 }
-
-
-class Here(Protocol):
-    """What the commands of `headway schedules` are told."""
-
-    @property
-    def app(self) -> App:
-        """Return the application."""
-        ...
 
 
 @click.command("import")
