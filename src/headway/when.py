@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from headway.span import coarse, short
 
 _SECOND = timedelta(seconds=1)
 #: Up to here a span is told in whole seconds.
 _MINUTE = timedelta(minutes=1)
+
+
+def in_zone(moment: datetime, zone: str) -> datetime:
+    """Return a moment on the clocks of a zone, as it is where they end before it."""
+    try:
+        return moment.astimezone(ZoneInfo(zone))
+    except OverflowError:
+        return moment
 
 
 def on_the_clock(moment: datetime, now: datetime) -> str:

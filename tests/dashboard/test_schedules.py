@@ -302,6 +302,18 @@ def test_no_button_of_a_schedule_presses_something_else(
     assert "data-press" not in one.text
 
 
+def test_what_is_beyond_the_calendar_of_its_zone_is_told_in_its_own(
+    client, redis, schedules, made
+):
+    wire = made("far", Cron("0 3 * * *", zone="Asia/Tokyo")).to_wire()
+    for name, zone in (("utc", "+00:00"), ("west", "-05:00")):
+        far = wire | {"end": f"9999-12-31T23:59:59{zone}"}
+        redis.hset("headway:schedules", name, json.dumps(far))
+        redis.hset(f"headway:schedule:{name}", "cursor", "1")
+        assert "9999" in words(client.get(f"/schedules/{name}"))
+        assert client.get("/schedules").status_code == 200
+
+
 @pytest.fixture
 def hostile(redis, schedules, application):
     """Payloads in every field of a schedule that somebody outside can fill."""

@@ -134,6 +134,17 @@ def test_the_portrait_tells_all():
     ]
 
 
+def test_what_is_beyond_the_calendar_of_its_zone_is_told_in_its_own():
+    last = datetime.max.replace(tzinfo=UTC)
+    info = replace(NIGHTLY, zone="Asia/Tokyo", end=last, last=None)
+    assert "  end      Fri 31 Dec 9999 23:59:59 UTC" in list(portrait(info, [], NOW))
+    first = datetime.min.replace(tzinfo=UTC)
+    west = replace(info, zone="America/New_York", start=first, end=None)
+    assert "  start    Mon 1 Jan 1 00:00 UTC" in list(portrait(west, [], NOW))
+    far = replace(SENT, due=last, sent_at=None)
+    assert list(history(info, [far], NOW))[1].startswith("Fri 31 Dec 9999 23:59:59 UTC")
+
+
 def test_the_history_has_the_job_of_each_tick_or_the_reason():
     by_hand = replace(SENT, by_hand=True, outcome="failed")
     assert list(history(NIGHTLY, [SENT, MISSED, by_hand], NOW)) == [

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from headway.schedules import ScheduleInfo
 from headway.span import in_words, short
 from headway.timetable import Tick
-from headway.when import due_in, from_now, on_the_clock
+from headway.when import due_in, from_now, in_zone, on_the_clock
 
 _HEADS = ("SCHEDULE", "WHEN", "NEXT", "LAST", "FROM")
 _HISTORY = ("DUE", "SENT", "OUTCOME", "JOB")
@@ -30,7 +29,7 @@ def table(infos: Sequence[ScheduleInfo], now: datetime) -> Iterator[str]:
         )
         for info in infos
     ]
-    head, *lines = _aligned([_HEADS, *rows])
+    head, *lines = aligned([_HEADS, *rows])
     yield head
     for info, line in zip(infos, lines, strict=True):
         yield line
@@ -72,7 +71,7 @@ def portrait(
         "last": last_of(info, now),
     }
     facts |= {
-        name: on_the_clock(at.astimezone(ZoneInfo(info.zone)), now)
+        name: on_the_clock(in_zone(at, info.zone), now)
         for name, at in (("start", info.start), ("end", info.end))
         if at is not None
     }
@@ -90,17 +89,16 @@ def portrait(
 
 def history(info: ScheduleInfo, ticks: Sequence[Tick], now: datetime) -> Iterator[str]:
     """Yield a line for each tick, latest first, and one beneath with its reason."""
-    zone = ZoneInfo(info.zone)
     rows = [
         (
-            on_the_clock(tick.due.astimezone(zone), now),
+            on_the_clock(in_zone(tick.due, info.zone), now),
             _sent(tick),
             _outcome(tick),
             tick.job_id or "-",
         )
         for tick in ticks
     ]
-    head, *lines = _aligned([_HISTORY, *rows])
+    head, *lines = aligned([_HISTORY, *rows])
     yield head
     for tick, line in zip(ticks, lines, strict=True):
         yield line
@@ -113,6 +111,15 @@ def plain(text: str) -> str:
     return "".join(
         each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text
     )
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield rows as lines with their cells beneath each other, each `plain`."""
+    shown = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        yield "  ".join(cells).rstrip()
 
 
 def _outcome(tick: Tick) -> str:
@@ -140,11 +147,3 @@ def _call(args: Sequence[object], kwargs: Mapping[str, object]) -> str:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    shown = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    for row in shown:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()

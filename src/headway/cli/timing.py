@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 
 from headway.cron import Cron
 from headway.errors import ConfigurationError
@@ -23,7 +23,7 @@ def timing(
     """
     match cron, every, at:
         case str(line), None, None:
-            return Cron(line, zone=zone or "UTC")
+            return Cron(line, zone="UTC" if zone is None else zone)
         case None, str(span), None:
             return _every(span)
         case None, None, str(when):
@@ -39,7 +39,8 @@ def moment(option: str, text: str, zone: str | None) -> datetime:
     """Return a time as ISO 8601 has it; one without a zone is read in `zone`.
 
     Raises:
-        ConfigurationError: it is none, or nothing says its zone.
+        ConfigurationError: it is none, nothing says its zone, or it is so far off that
+            some zone cannot show it.
     """
     try:
         found = datetime.fromisoformat(text)
@@ -48,6 +49,11 @@ def moment(option: str, text: str, zone: str | None) -> datetime:
             f"{option} {text!r}: expected a time, as 2030-01-31T09:00+01:00, or "
             "2030-01-31T09:00 with --zone Europe/Oslo"
         ) from error
+    if not MINYEAR < found.year < MAXYEAR:
+        raise ConfigurationError(
+            f"{option} {text!r}: not every zone has that moment; expected a year from "
+            "2 to 9998"
+        )
     is_naive = found.utcoffset() is None
     if zone is not None:
         place = zone_of("--zone", zone)

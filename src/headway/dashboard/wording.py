@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from flask import Flask
 from markupsafe import Markup
@@ -12,7 +11,7 @@ from markupsafe import Markup
 from headway.job import Progress
 from headway.options import JOB_ID
 from headway.span import coarse, short
-from headway.when import due_in, from_now, on_the_clock
+from headway.when import due_in, from_now, in_zone, on_the_clock
 from headway.wire.reading import pretty
 
 
@@ -68,11 +67,6 @@ def due(at: datetime) -> str:
     return due_in(at, datetime.now(UTC))
 
 
-def in_zone(at: datetime, zone: str) -> datetime:
-    """Return a time on the clocks of a zone."""
-    return at.astimezone(ZoneInfo(zone))
-
-
 def seconds_between(start: datetime | None, end: datetime | None) -> str:
     """Write the span between two times, if both are known and in order."""
     if start is None or end is None or end < start:
@@ -111,7 +105,7 @@ def percent(progress: Progress) -> int:
 
 
 def _time(at: datetime, words: str) -> Markup:
-    stamp = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    stamp = f"{in_zone(at, 'UTC'):%Y-%m-%d %H:%M:%S %Z}"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         at.isoformat(), stamp, words
     )
