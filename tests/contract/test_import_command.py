@@ -63,6 +63,16 @@ def test_what_rq_scheduler_has_in_redis(imported, store, environment):
     assert imported("rq-scheduler").stdout == "nothing was found\n"
 
 
+def test_what_a_stranger_wrote_moves_no_cursor(imported, store, environment):
+    environment["HEADWAY_APP"] = "sample_pickle_app:app"
+    hostile = "\x1b[2J\r\nnightly"
+    theirs = Scheduler(connection=store)
+    theirs.schedule(datetime.now(UTC), f"gone.{hostile}", interval=60)
+    dry = imported("rq-scheduler", "--dry-run")
+    assert "gone.\N{REPLACEMENT CHARACTER}[2J" in dry.stdout
+    assert all(line.isprintable() for line in dry.stdout.splitlines())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

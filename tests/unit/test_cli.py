@@ -117,13 +117,15 @@ def test_the_scheduler_stops_when_told(start, redis_url):
 
 def test_failed_jobs_are_listed_requeued_and_forgotten(command, basic):
     jobs = [basic.fail.enqueue(f"no bread {n}") for n in range(3)]
-    low = basic.fail.using(queue="low").enqueue("low")
+    how = basic.fail.using(queue="low", description="\x1b[2J\rhostile")
+    low = how.enqueue("\x1b[2J low")
     assert command("headway", "failed", "list").stdout == "no failed jobs\n"
     command("headway", "worker", "--burst")
 
     listed = command("headway", "failed", "list").stdout
     assert all(job.id in listed for job in [*jobs, low])
     assert "ValueError: no bread 1" in listed
+    assert "\N{REPLACEMENT CHARACTER}hostile" in listed  # moves no cursor
     lines = command("headway", "failed", "list", "--json", "--queue", "low").stdout
     found = json.loads(lines)
     assert (found["id"], found["status"], found["attempt"]) == (low.id, "failed", 1)

@@ -9,6 +9,7 @@ import click
 
 from headway.app import App
 from headway.cli.environment import Here
+from headway.cli.timetable import plain
 from headway.errors import HeadwayError, JobStateError, StoreError
 from headway.job import JobInfo, JobStatus
 
@@ -118,4 +119,5 @@ def _each(ids: list[str], act: Callable[[str], None], word: str) -> None:
 def _line(job: JobInfo) -> str:
     reason = (job.error or "no reason was recorded").strip().rsplit("\n", 1)[-1]
     ended = f"{job.ended_at:%Y-%m-%d %H:%M:%S}" if job.ended_at else "-" * 19
-    return f"{job.id}  {job.queue:8}  {ended}  {job.description}\n    {reason}"
+    line = plain(f"{job.id}  {job.queue:8}  {ended}  {job.description}")
+    return f"{line}\n    {plain(reason)}"

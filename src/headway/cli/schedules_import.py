@@ -6,6 +6,7 @@ import click
 
 from headway.app import App
 from headway.cli.environment import Here
+from headway.cli.timetable import aligned, plain
 from headway.local_time import zone_of
 from headway.migrate.found import Found
 from headway.migrate.keep import keep
@@ -80,11 +81,9 @@ def _table(found: Sequence[Found]) -> Iterator[str]:
     rows = [
         (_name(each), each.when, each.task, each.done or "not made") for each in found
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for each, row in zip(found, rows, strict=True):
-        words = (word.ljust(width) for word, width in zip(row, widths, strict=True))
-        yield "  ".join(words).rstrip()
-        yield from (f"    {note}" for note in each.notes)
+    for each, line in zip(found, aligned(rows), strict=True):
+        yield line
+        yield from (f"    {plain(note)}" for note in each.notes)
 
 
 def _name(found: Found) -> str:
