@@ -124,13 +124,13 @@ def test_one_that_cannot_be_read_is_listed_with_the_reason(app, basic, headway):
 
 
 def test_a_schedule_is_replaced_only_when_told(app, basic, headway):
-    made = ("add", "sum", "sample_tasks.basic.add", "1", "--every", "1h")
+    made = ("add", "often", "sample_tasks.basic.add", "1", "--every", "1h")
     headway(*made)
     said = headway(*made, code=2)
-    assert "there is a schedule 'sum': take another name, or put this one" in said
+    assert "there is a schedule 'often': take another name, or put this one" in said
     headway(*made[:3], "5", "--every", "90m", "--replace")
-    assert app.schedules.get("sum").args == (5,)
-    assert app.schedules.get("sum").timing == "every 1 hour 30 minutes"
+    assert app.schedules.get("often").args == (5,)
+    assert app.schedules.get("often").timing == "every 1 hour 30 minutes"
 
 
 def test_a_name_that_is_not_there_is_refused_before_anything_is_done(
@@ -232,6 +232,62 @@ def test_times_are_read_in_the_zone_that_is_given():
     assert moment("--end", "2030-01-31T09:00+02:00", None).utcoffset() == timedelta(
         hours=2
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [
+        ("9999-12-31T23:59:59Z", "Asia/Tokyo"),
+        ("9999-12-31T23:59:59", "America/New_York"),
+        ("9999-12-31T23:59:59-05:00", None),
+        ("0001-01-01T00:00Z", "America/New_York"),
+    ],
+)
+def test_a_time_that_some_zone_does_not_have_is_refused(text, zone):
+    with pytest.raises(ConfigurationError, match="expected a year from 2 to 9998"):
+        moment("--end", text, zone)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--cron", "Cron('', zone='UTC')"),
+        ("--every", "--every '': expected a span"),
+        ("--at", "--at '': expected a time"),
+        ("--start", "--start '': expected a time"),
+        ("--end", "--end '': expected a time"),
+        ("--zone", "an interval has none"),
+        ("--queue", "''"),
+    ],
+)
+def test_an_option_that_was_given_nothing_is_refused(app, headway, option, words):
+    when = () if option in {"--cron", "--every", "--at"} else ("--every", "1h")
+    made = ("add", "quick", "sample_tasks.basic.add", "1", *when, option, "")
+    assert words in headway(*made, code=2)
+    assert app.schedules.all() == []
+
+
+def test_an_empty_zone_is_not_taken_for_none():
+    with pytest.raises(ConfigurationError, match="no such zone as ''"):
+        timing(cron="0 3 * * *", every=None, at=None, zone="")
+
+
+def test_a_name_that_the_code_declares_is_refused(app, headway):
+    made = ("add", "sum", "sample_tasks.basic.add", "1", "--every", "1h")
+    for _ in range(2):  # whether a scheduler has run, or not
+        said = headway(*made, code=2)
+        assert "the code declares a schedule 'sum': change it there, or take" in said
+        assert said == headway(*made, "--replace", code=2)
+        app.schedules.declare(declared_schedules(app))
+
+
+def test_a_number_below_zero_is_named_or_stands_behind_two_dashes(app, headway):
+    made = ("sample_tasks.basic.add", "--every", "1h")
+    headway("add", "named", *made, "one=-5", "other=-1")
+    headway("add", "behind", *made, "--", "-5")
+    assert app.schedules.get("named").kwargs == {"one": -5, "other": -1}
+    assert app.schedules.get("behind").args == (-5,)
+    assert "\n  below zero is named" in headway("add", "--help")
 
 
 def test_an_interval_has_no_zone(app, headway):

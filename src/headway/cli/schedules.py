@@ -170,7 +170,9 @@ def remove(here: Here, *, names: tuple[str, ...], declared: bool) -> None:
 @click.option("--cron", metavar="LINE", help="As '0 3 * * *', read in --zone.")
 @click.option("--every", metavar="SPAN", help="As 15m, 1h30m, 2d or 10s.")
 @click.option("--at", metavar="TIME", help="Once, as 2030-01-31T09:00+01:00.")
-@click.option("--zone", help="Of --cron and of times, as Europe/Oslo.  [default: UTC]")
+@click.option(
+    "--zone", help="Of --cron and of times, as Europe/Oslo.  [default of --cron: UTC]"
+)
 @click.option("--queue", help="Another queue than the task's own.")
 @click.option("--start", metavar="TIME", help="Nothing is sent before.")
 @click.option("--end", metavar="TIME", help="Nothing is sent after.")
@@ -203,11 +205,17 @@ def add(
 ) -> None:
     """Have a task sent by itself from now on.
 
-    ARGUMENTS are JSON, as 30 or '"a text"', or named, as keep_days=30.
+    ARGUMENTS are JSON, as 30 or '"a text"', or named, as keep_days=30. A number below
+    zero is named, as shift=-5, or stands at the end, behind --.
     """
     app = here.app
     message = call.message(app, task, arguments, queue)
     schedule = _schedule(name, message, **how)
+    if name in _declared(app):
+        raise ConfigurationError(
+            f"the code declares a schedule {name!r}: change it there, or take another "
+            "name"
+        )
     if not replace and name in _names(app.schedules.all()):
         raise ConfigurationError(
             f"there is a schedule {name!r}: take another name, or put this one in its "
@@ -232,7 +240,8 @@ def _schedule(
     misfire: Any,  # noqa: ANN401 - click has made sure
     overlap: Any,  # noqa: ANN401 - click has made sure
 ) -> Schedule:
-    if every and zone and not (start or end):
+    has_times = start is not None or end is not None
+    if every is not None and zone is not None and not has_times:
         raise ConfigurationError(
             f"--zone {zone}: an interval has none; it is counted from 1970 in UTC"
         )
@@ -240,8 +249,8 @@ def _schedule(
         name,
         timing(cron=cron, every=every, at=at, zone=zone),
         message,
-        start=moment("--start", start, zone) if start else None,
-        end=moment("--end", end, zone) if end else None,
+        start=None if start is None else moment("--start", start, zone),
+        end=None if end is None else moment("--end", end, zone),
         misfire=misfire,
         overlap=overlap,
     )
