@@ -12,6 +12,9 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import expect
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from headway import App, Cron, Every, Queue, Schedule
 from headway.dashboard import Options, Visitor, create_app
@@ -19,6 +22,7 @@ from headway.schedules import Schedules
 from tests.dashboard.conftest import HERE
 from tests.dashboard.test_browser import PAYLOADS, Witness
 from tests.dashboard.test_pages import nowhere, words
+from tests.wire.proxy import FAULTS
 
 MICROSECONDS = 1_000_000
 
@@ -226,6 +230,42 @@ def test_pages_and_buttons_say_in_one_sentence_that_redis_is_away(monkeypatch):
             assert "Redis cannot be reached" in answer.text
             assert "hidden" not in words(answer)
     app.close()
+
+
+@pytest.fixture
+def through(proxy, monkeypatch) -> Iterator[FlaskClient]:
+    """A browser of a dashboard whose Redis may misbehave."""
+    monkeypatch.syspath_prepend(str(HERE))
+    queues = [Queue("default")]
+    app = App(queues=queues, tasks="dashboard_tasks", redis_url=proxy.url)
+    message = app.resolve("dashboard_tasks.echo").message()
+    app.schedules.add(Schedule("hourly", Every(hours=1), message))
+    with Redis.from_url(proxy.url, retry=Retry(NoBackoff(), 0)) as redis:
+        options = Options(open_on_loopback=True, schedules=app.schedules, job=app.job)
+        yield client_of(redis, options)
+    app.close()
+
+
+SENT = "The job may be sent all the same: look at its queue before you press again."
+DONE = "It may be done all the same: look before you press again."
+
+
+@pytest.mark.parametrize(
+    ("verb", "label", "fault", "text"),
+    [
+        ("run", "EVALSHA:enqueue_one", "cut after", SENT),
+        ("run", "EVALSHA:enqueue_one", "oom", "Error). The job was not sent."),
+        ("pause", "HSET", "cut after", DONE),
+    ],
+)
+def test_who_pressed_is_told_what_may_be_done(through, proxy, verb, label, fault, text):
+    proxy.rule = lambda sent: FAULTS[fault] if sent == label else None
+    answer = through.post(f"/schedules/hourly/{verb}")
+    assert answer.status_code == 503
+    assert words(answer).count(text) == 1
+    assert "tries again" not in words(answer)
+    assert "data-live" not in answer.text
+    assert "Retry-After" not in answer.headers
 
 
 NONSENSE = {

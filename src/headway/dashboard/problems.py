@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 
 from flask import Flask, jsonify, make_response, render_template, request
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from headway.dashboard.guard import SAFE_METHODS
 from headway.dashboard.sign_in import wants_json
 from headway.errors import (
     ConfigurationError,
     EnqueueError,
+    HeadwayError,
     JobNotFoundError,
     JobStateError,
     ScheduleNotFoundError,
@@ -30,7 +32,7 @@ def explain_problems(app: Flask) -> None:
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(RedisError, _no_redis)
     app.register_error_handler(StoreError, _no_store)
-    app.register_error_handler(EnqueueError, _no_store)
+    app.register_error_handler(EnqueueError, _not_confirmed)
     app.register_error_handler(JobNotFoundError, _not_found)
     app.register_error_handler(ScheduleNotFoundError, _no_schedule)
     app.register_error_handler(TaskNotAllowedError, _conflict)
@@ -64,16 +66,34 @@ def _refused(error: HTTPException) -> Response:
 
 
 def _no_redis(error: RedisError) -> Response:
-    logger.warning("redis cannot be used by the dashboard: %s", error)
-    text = f"{away(error)} Jobs are where they were; this page tries again by itself."
-    response = _answer(503, "Redis is away", text)
+    if request.method not in SAFE_METHODS:
+        return _away(error, "It may be done all the same: look before you press again.")
+    text = "Jobs are where they were; this page tries again by itself."
+    response = _away(error, text)
     response.headers["Retry-After"] = "3"
     return response
 
 
-def _no_store(error: StoreError | EnqueueError) -> Response:
+def _no_store(error: StoreError) -> Response:
+    return _no_redis(_of_redis(error))
+
+
+def _not_confirmed(error: EnqueueError) -> Response:
+    cause = _of_redis(error)
+    if isinstance(cause, ResponseError | AuthenticationError):
+        return _away(cause, "The job was not sent.")
+    look = "look at its queue before you press again"
+    return _away(cause, f"The job may be sent all the same: {look}.")
+
+
+def _away(error: RedisError, text: str) -> Response:
+    logger.warning("redis cannot be used by the dashboard: %s", error)
+    return _answer(503, "Redis is away", f"{away(error)} {text}")
+
+
+def _of_redis(error: HeadwayError) -> RedisError:
     cause = error.__cause__
-    return _no_redis(cause if isinstance(cause, RedisError) else RedisError(error))
+    return cause if isinstance(cause, RedisError) else RedisError(error)
 
 
 def _not_found(error: JobNotFoundError) -> Response:
