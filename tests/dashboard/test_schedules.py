@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from headway import App, Cron, Every, Queue, Schedule
 from headway.dashboard import Options, Visitor, create_app
+from headway.dashboard.schedules import ROWS
 from headway.schedules import Schedules
 from tests.dashboard.conftest import HERE
 from tests.dashboard.test_browser import PAYLOADS, Witness
@@ -165,6 +166,23 @@ def test_an_unknown_schedule_is_not_found_in_one_sentence(client, schedules, mad
         assert answer.status_code == 404
         assert "No such schedule" in answer.text
         assert "did you mean &#39;nightly&#39;?" in answer.text
+
+
+def test_many_schedules_are_shown_a_page_at_a_time(client, schedules, made):
+    names = [f"n{number:03}" for number in range(2 * ROWS + 1)]
+    schedules.declare({"tasks.schedules": [made(name) for name in names]})
+    seen: list[str] = []
+    path, pages = "/schedules", 0
+    while path:
+        answer = client.get(path)
+        assert f"of {len(names)}, by name" in words(answer)
+        seen += re.findall('href="/schedules/([^"]+)"', answer.text)
+        found = re.search(r'href="(/schedules\?after=[^"]+)"', answer.text)
+        path, pages = found and found[1], pages + 1
+    assert (seen, pages) == (names, 3)
+    assert 'href="/schedules">From the first' in answer.text
+    beyond = client.get("/schedules?after=zz")
+    assert "None after zz. From the first" in words(beyond)
 
 
 VERBS = ("pause", "resume", "run", "remove")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Blueprint, render_template, url_for
+from flask import Blueprint, render_template, request, url_for
 from redis import Redis
 from werkzeug.wrappers import Response
 
@@ -12,6 +12,8 @@ from headway import observe
 from headway.dashboard.answer import said
 from headway.schedules import Schedules
 
+#: How many schedules one page has.
+ROWS = 200
 #: How many ticks the page of a schedule tells.
 TICKS = 100
 DONE = {
@@ -28,9 +30,16 @@ def schedule_pages(redis: Redis, schedules: Schedules | None) -> Blueprint:
 
     @blueprint.get("/schedules")
     def every() -> str:
+        after = request.args.get("after", "")
+        found = [] if schedules is None else schedules.all()
+        rest = [info for info in found if info.name > after]
         return render_template(
             "headway/schedules.html",
-            schedules=None if schedules is None else schedules.all(),
+            are_known=schedules is not None,
+            schedules=rest[:ROWS],
+            total=len(found),
+            after=after,
+            has_more=len(rest) > ROWS,
             unsent=observe.unsent(redis),
         )
 
