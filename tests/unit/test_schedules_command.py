@@ -290,6 +290,12 @@ def test_a_number_below_zero_is_named_or_stands_behind_two_dashes(app, headway):
     assert "\n  below zero is named" in headway("add", "--help")
 
 
+def test_a_line_of_cron_without_quotes_is_said_and_not_its_rest(headway):
+    made = ("add", "nightly", "sample_tasks.basic.add", "1")
+    said = headway(*made, "--cron", "0", "3", "queues.py", "tasks", "mon", code=2)
+    assert said.startswith("Error: Cron('0', zone='UTC'): expected five fields")
+
+
 def test_an_interval_has_no_zone(app, headway):
     said = headway(
         *("add", "quick", "sample_tasks.basic.add", "1", "--every", "1h"),

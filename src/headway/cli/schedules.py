@@ -17,6 +17,7 @@ from headway.cli.schedules_import import import_
 from headway.cli.timing import moment, timing
 from headway.declared_schedules import declared_schedules
 from headway.errors import ConfigurationError
+from headway.message import Message
 from headway.observe.schedules import unsent
 from headway.schedule import Schedule
 from headway.schedules import ScheduleInfo
@@ -209,7 +210,7 @@ def add(
     zero is named, as shift=-5, or stands at the end, behind --.
     """
     app = here.app
-    message = call.message(app, task, arguments, queue)
+    message = partial(call.message, app, task, arguments, queue)
     schedule = _schedule(name, message, **how)
     if name in _declared(app):
         raise ConfigurationError(
@@ -229,7 +230,7 @@ def add(
 
 def _schedule(
     name: str,
-    message: Any,  # noqa: ANN401 - of any task
+    message: Callable[[], Message[Any]],
     *,
     cron: str | None,
     every: str | None,
@@ -245,10 +246,12 @@ def _schedule(
         raise ConfigurationError(
             f"--zone {zone}: an interval has none; it is counted from 1970 in UTC"
         )
+    # A line of cron without quotes is wrong first, and its rest no argument.
+    when = timing(cron=cron, every=every, at=at, zone=zone)
     return Schedule(
         name,
-        timing(cron=cron, every=every, at=at, zone=zone),
-        message,
+        when,
+        message(),
         start=None if start is None else moment("--start", start, zone),
         end=None if end is None else moment("--end", end, zone),
         misfire=misfire,
