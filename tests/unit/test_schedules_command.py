@@ -185,6 +185,29 @@ def test_an_application_without_any_is_told_how_to_make_one(command, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("schedule = []", "(ConfigurationError: schedules is None, expected a list"),
+        ("import gone", "(ModuleNotFoundError: No module named 'gone'): mend it"),
+    ],
+)
+def test_declarations_that_cannot_be_read_are_no_lack_of_them(
+    command, tmp_path, text, said
+):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "__init__.py").touch()
+    (tmp_path / "other" / "schedules.py").write_text(text)
+    (tmp_path / "queues.py").write_text(
+        "from headway import App, Queue\n"
+        "app = App(queues=[Queue('default')], tasks='other')\n"
+    )
+    done = command("headway", "schedules", env={"HEADWAY_APP": "queues:app"})
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith(f"other.schedules cannot be read {said}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     ("given", "made"),
     [
         ({"cron": "0 3 * * *"}, Cron("0 3 * * *")),

@@ -14,8 +14,9 @@ from headway.app import App
 from headway.cli import call, timetable
 from headway.cli.environment import Here
 from headway.cli.schedules_import import import_
+from headway.cli.timetable import plain
 from headway.cli.timing import moment, timing
-from headway.declared_schedules import declared_schedules
+from headway.declared_schedules import Found, look_for_schedules
 from headway.errors import ConfigurationError
 from headway.message import Message
 from headway.observe.schedules import unsent
@@ -39,6 +40,8 @@ _UNKNOWN = (
 )
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+
+_UNREAD = "{} cannot be read ({}: {}): mend it; until then none of it changes"
 
 
 @click.group(invoke_without_command=True)
@@ -72,9 +75,13 @@ def _list(here: Here, *, as_json: bool) -> None:
     infos = here.app.schedules.all()
     if as_json:
         return _print_json([asdict(info) for info in infos])
-    unknown = [name for name in _declared(here.app) if name not in _names(infos)]
+    found = look_for_schedules(here.app)
+    for module, error in found.errors.items():
+        said = _UNREAD.format(module, type(error).__name__, error)
+        click.echo(plain(said), err=True)
+    unknown = [name for name in _declared(found) if name not in _names(infos)]
     if not infos and not unknown:
-        return click.echo(_NONE)
+        return None if found.errors else click.echo(_NONE)
     if infos:
         for line in timetable.table(infos, here.app.clock.now()):
             click.echo(line)
@@ -212,7 +219,7 @@ def add(
     app = here.app
     message = partial(call.message, app, task, arguments, queue)
     schedule = _schedule(name, message, **how)
-    if name in _declared(app):
+    if name in _declared(look_for_schedules(app)):
         raise ConfigurationError(
             f"the code declares a schedule {name!r}: change it there, or take another "
             "name"
@@ -281,11 +288,9 @@ def _names(infos: Sequence[ScheduleInfo]) -> set[str]:
     return {info.name for info in infos}
 
 
-def _declared(app: App) -> list[str]:
+def _declared(found: Found) -> list[str]:
     """Return the names of what the code declares, whether the store has it or not."""
-    return [
-        schedule.name for each in declared_schedules(app).values() for schedule in each
-    ]
+    return [schedule.name for each in found.schedules.values() for schedule in each]
 
 
 def _say_unsent(here: Here) -> None:
