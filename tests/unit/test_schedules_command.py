@@ -123,6 +123,14 @@ def test_one_that_cannot_be_read_is_listed_with_the_reason(app, basic, headway):
     assert headway("remove", "lost") == "removed lost\n"
 
 
+def test_one_of_which_nothing_can_be_read_is_removed(app, store, headway):
+    store.hset("headway:schedules", "broken", "[")
+    store.hset("headway:schedule:broken", "cursor", "many")
+    assert "no schedule 'broken'" in headway("show", "broken", code=2)
+    assert headway("remove", "broken") == "removed broken\n"
+    assert not store.exists("headway:schedules", "headway:schedule:broken")
+
+
 def test_a_schedule_is_replaced_only_when_told(app, basic, headway):
     made = ("add", "often", "sample_tasks.basic.add", "1", "--every", "1h")
     headway(*made)
