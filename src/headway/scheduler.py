@@ -401,6 +401,13 @@ def _is_outage(what: str, error: Exception) -> bool:
     return isinstance(error, EnqueueError) or not what.startswith(_SCHEDULE)
 
 
+def _is_as_it_was(was: Entry, found: Entry | None) -> bool:
+    """Tell whether the next tick of a schedule may still be sent as it was thought."""
+    if found is None or found.paused:
+        return False
+    return (found.cursor, found.version) == (was.cursor, was.version)
+
+
 def stop_at(*numbers: signal.Signals) -> Event:
     """Return what `run` is to be given: it is set when one of these signals comes."""
     stop = Event()
