@@ -118,15 +118,23 @@ class Schedules:
     def __iter__(self) -> Iterator[ScheduleInfo]:
         return iter(self.all())
 
-    def all(self) -> list[ScheduleInfo]:
-        """Return all schedules, by name.
+    def names(self) -> list[str]:
+        """Return the names of all schedules, in order.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        return sorted({name for each in self.timetables() for name in each.names()})
+
+    def all(self, names: Collection[str] | None = None) -> list[ScheduleInfo]:
+        """Return all schedules, or those of some names that are there; by name.
 
         Raises:
             StoreError: the store does not answer.
         """
         found: list[ScheduleInfo] = []
         for timetable in self.timetables():
-            entries = timetable.entries()
+            entries = timetable.entries(names)
             last = timetable.latest([entry.name for entry in entries])
             found += map(self._info, entries, last)
         return sorted(found, key=lambda info: info.name)

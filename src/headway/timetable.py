@@ -161,8 +161,16 @@ class Timetable(Protocol):
         """
         ...
 
-    def entries(self) -> list[Entry]:
-        """Return all schedules, by name.
+    def names(self) -> list[str]:
+        """Return the names of all schedules, in order.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        ...
+
+    def entries(self, names: Collection[str] | None = None) -> list[Entry]:
+        """Return all schedules, or those of some names that are there; by name.
 
         Raises:
             StoreError: the store does not answer.

@@ -253,6 +253,14 @@ def test_a_moment_is_sent_once(engine, scheduler, schedules):
     assert schedules.get("sum").next_due is None
 
 
+def test_some_can_be_asked_for_by_name(engine, schedules):
+    for name in ("c", "a", "b"):
+        schedules.add(every(engine, name))
+    assert schedules.names() == ["a", "b", "c"]
+    assert [info.name for info in schedules.all(["c", "gone", "a"])] == ["a", "c"]
+    assert schedules.all([]) == []
+
+
 def test_names_are_not_taken_twice_nor_made_up(engine, schedules):
     schedules.add(every(engine))
     with pytest.raises(ConfigurationError, match="there is a schedule 'sum'"):

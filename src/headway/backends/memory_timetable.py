@@ -51,9 +51,14 @@ class MemoryTimetable:
         """Return the time of day by the application's clock."""
         return self._clock.now()
 
-    def entries(self) -> list[Entry]:
-        """Return all schedules, by name."""
-        return [self._current(kept) for _, kept in sorted(self._kept.items())]
+    def names(self) -> list[str]:
+        """Return the names of all schedules, in order."""
+        return sorted(self._kept)
+
+    def entries(self, names: Collection[str] | None = None) -> list[Entry]:
+        """Return all schedules, or those of some names that are there; by name."""
+        wanted = self._kept.keys() if names is None else self._kept.keys() & {*names}
+        return [self._current(self._kept[name]) for name in sorted(wanted)]
 
     def entry(self, name: str) -> Entry | None:
         """Return a schedule, or None."""

@@ -31,13 +31,13 @@ def schedule_pages(redis: Redis, schedules: Schedules | None) -> Blueprint:
     @blueprint.get("/schedules")
     def every() -> str:
         after = request.args.get("after", "")
-        found = [] if schedules is None else schedules.all()
-        rest = [info for info in found if info.name > after]
+        names = [] if schedules is None else schedules.names()
+        rest = [name for name in names if name > after]
         return render_template(
             "headway/schedules.html",
             are_known=schedules is not None,
-            schedules=rest[:ROWS],
-            total=len(found),
+            schedules=[] if schedules is None else schedules.all(rest[:ROWS]),
+            total=len(names),
             after=after,
             has_more=len(rest) > ROWS,
             unsent=observe.unsent(redis),

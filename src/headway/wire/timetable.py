@@ -64,10 +64,14 @@ class RedisTimetable(Asker):
         return self.due(0).now
 
     @explained
-    def entries(self) -> list[Entry]:
-        """Return all schedules, by name."""
-        names = sorted(text(name) for name in self.client.hkeys(keys.SCHEDULES))
-        return list(self._entries(names))
+    def names(self) -> list[str]:
+        """Return the names of all schedules, in order."""
+        return sorted(text(name) for name in self.client.hkeys(keys.SCHEDULES))
+
+    @explained
+    def entries(self, names: Collection[str] | None = None) -> list[Entry]:
+        """Return all schedules, or those of some names that are there; by name."""
+        return list(self._entries(self.names() if names is None else sorted(names)))
 
     @explained
     def entry(self, name: str) -> Entry | None:
