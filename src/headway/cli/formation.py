@@ -20,6 +20,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self, TextIO
 
+from headway.cli.interrupts import wait_for
 from headway.cli.logs import Logs
 from headway.cli.member import Ending, Member
 from headway.cli.process import Guard, Process
@@ -90,7 +91,7 @@ class Formation:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Return True once the formation was stopped, False at the timeout."""
-        return self._over.wait(timeout)
+        return wait_for(self._over, timeout)
 
     def failures(self) -> tuple[Ending, ...]:
         """Return every ending that nobody had asked for, oldest first."""
@@ -123,19 +124,19 @@ class Formation:
         for process in [member.stop() for member in self._members]:
             if process is not None:
                 process.kill()
-                process.over.wait()
+                wait_for(process.over)
 
     def _await_end(self, asked: Iterable[Process | None]) -> None:
         processes = [process for process in asked if process is not None]
         deadline = monotonic() + self._grace.total_seconds()
         for process in processes:
-            if not process.over.wait(max(0.0, deadline - monotonic())):
+            if not wait_for(process.over, max(0.0, deadline - monotonic())):
                 self._logs.say(
                     f"{process.name} did not stop within "
                     f"{self._grace.total_seconds():g} s: killed, its jobs cut off"
                 )
                 process.kill()
-                process.over.wait()
+                wait_for(process.over)
 
     def _stages(self) -> Iterator[list[Member]]:
         for kind in (*STOPPED_FIRST, None):

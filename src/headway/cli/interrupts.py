@@ -3,12 +3,15 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Generator
-from time import monotonic
+from threading import Event
+from time import monotonic, sleep
 from types import FrameType
 
 #: Two signals closer than this are one key press that came by two ways: from the
 #: terminal, and from a parent that passes on what it got.
 _ONE_PRESS = 0.5
+#: How often it is looked whether something has happened, in seconds.
+_LOOK = 0.02
 
 
 @contextlib.contextmanager
@@ -30,3 +33,17 @@ def signals_as_interrupts() -> Generator[None]:
     finally:
         for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)
+
+
+def wait_for(event: Event, timeout: float | None = None) -> bool:
+    """Wait for an event, or for so many seconds; tell whether it came.
+
+    An interrupt that is raised in the event's own `wait` may leave its lock taken, and
+    whoever sets it afterwards would wait for that for ever.
+    """
+    until = float("inf") if timeout is None else monotonic() + timeout
+    while not event.is_set():
+        if monotonic() >= until:
+            return False
+        sleep(_LOOK)
+    return True
