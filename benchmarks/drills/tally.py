@@ -24,6 +24,8 @@ _CHUNK = 500
 _QUARANTINE = "headway:quarantine"
 #: For how long what a job has come to may not be written yet, in seconds.
 _UNWRITTEN = 1.0
+#: How soon after an outage a child tries again to write it, at the latest, in seconds.
+_TRIED_AGAIN = 1.0
 
 
 @dataclass(slots=True)
@@ -172,7 +174,7 @@ class Runs:
         """Return when it is written at the latest: a store may be away."""
         over = self._over[run]
         if self._away_at is not None and over > self._away_at - _UNWRITTEN:
-            over = max(over, self._back_at)
+            over = max(over, self._back_at + _TRIED_AGAIN)
         return over + _UNWRITTEN
 
     def _strike(self, line: Line) -> None:
