@@ -25,8 +25,11 @@ Kept = Literal["no", "everysec", "always"]
 class RedisServer:
     """A server in a folder, which can be stopped and started again."""
 
-    def __init__(self, folder: Path, *, append_only: Kept = "no") -> None:
-        self.port = choose("redis")
+    def __init__(
+        self, folder: Path, *, append_only: Kept = "no", port: int | None = None
+    ) -> None:
+        """Choose a port, the given one where it is free."""
+        self.port = choose("redis", last=port)
         self.url = f"redis://{HOST}:{self.port}/0"
         program = Embedded(folder=folder, port=self.port).command()[0]
         kept = "no" if append_only == "no" else "yes"

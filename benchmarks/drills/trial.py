@@ -40,6 +40,9 @@ _STOP = 30.0
 #: Children do not outlive their supervisor by more than this, in seconds.
 _TIED = 5.0
 _FULL = 1024 * 1024
+#: One for each trial: while a server is stopped its port is free, and another trial's
+#: server must not be found there by workers that wait.
+PORTS = range(20_000, 30_000)
 _TICK = 0.02
 _LOOK = 0.1
 #: The store has to be this long without a job that may still run, to say that one is
@@ -246,7 +249,8 @@ def made(order: Order) -> Iterator[Trial]:
     with TemporaryDirectory(prefix="drill-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         dice = random.Random(order.seed)
-        server = RedisServer(folder, append_only="always")
+        port = PORTS[order.number % len(PORTS)]
+        server = RedisServer(folder, append_only="always", port=port)
         server.start()
         senders_proxy = Proxy(server.port)
         os.environ["DRILL_REDIS"] = senders_proxy.url
