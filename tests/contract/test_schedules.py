@@ -111,8 +111,15 @@ def test_a_tick_is_left_out_while_the_job_before_goes_on(engine, scheduler, sche
     assert len(sent(schedules)) == 2
 
 
+def waiting_ticks(engine, schedules) -> Schedule:
+    """Return a schedule of which a tick is 20 minutes old whenever an hour is over."""
+    anchor = schedules.timetables()[0].now() - timedelta(minutes=20)
+    how = {"overlap": "queue", "misfire": "skip", "grace": HOUR / 2}
+    return every(engine, timing=Every(hours=1, anchor=anchor), **how)
+
+
 def test_ticks_wait_for_the_job_before(engine, scheduler, schedules):
-    schedules.add(every(engine, overlap="queue", misfire="skip", grace=HOUR))
+    schedules.add(replace(waiting_ticks(engine, schedules), grace=HOUR))
     for _ in range(3):
         engine.pass_time(HOUR)
         scheduler.round()
@@ -123,13 +130,6 @@ def test_ticks_wait_for_the_job_before(engine, scheduler, schedules):
         scheduler.round()
         assert len(sent(schedules)) == count
     assert all(tick.job_id for tick in schedules.history("sum"))
-
-
-def waiting_ticks(engine, schedules) -> Schedule:
-    """Return a schedule of which a tick is 20 minutes old whenever an hour is over."""
-    anchor = schedules.timetables()[0].now() - timedelta(minutes=20)
-    how = {"overlap": "queue", "misfire": "skip", "grace": HOUR / 2}
-    return every(engine, timing=Every(hours=1, anchor=anchor), **how)
 
 
 @pytest.mark.parametrize("goes_on", [False, True])
