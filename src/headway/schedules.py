@@ -216,13 +216,14 @@ class Schedules:
             ConfigurationError: the code declares it.
             StoreError: the store does not answer.
         """
-        stores = self.timetables()
-        # One that cannot be read is in no list, and in the way of another.
-        if not any(each.entry(name) for each in stores):
-            removed = [each.remove(name) for each in stores]
-            if any(removed):
-                return
-        timetable, entry = self._found(name)
+        try:
+            timetable, entry = self._found(name)
+        except ScheduleNotFoundError:
+            # One that cannot be read is in no list, and in the way of another.
+            removed = [each.remove(name) for each in self.timetables()]
+            if not any(removed):
+                raise
+            return
         if entry.declared and not declared:
             raise ConfigurationError(
                 f"schedule {name!r} is declared in {entry.declared}: remove it there, "
