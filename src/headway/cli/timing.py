@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import MAXYEAR, MINYEAR, datetime
+from datetime import datetime
 
 from headway.cron import Cron
 from headway.errors import ConfigurationError
-from headway.local_time import zone_of
+from headway.local_time import is_in_calendar, zone_of
 from headway.timing import At, Every, Timing
 
 _PART = r"(\d+(?:\.\d+)?)([dhms])"
@@ -49,7 +49,7 @@ def moment(option: str, text: str, zone: str | None) -> datetime:
             f"{option} {text!r}: expected a time, as 2030-01-31T09:00+01:00, or "
             "2030-01-31T09:00 with --zone Europe/Oslo"
         ) from error
-    if not MINYEAR < found.year < MAXYEAR:
+    if not is_in_calendar(found):
         raise ConfigurationError(
             f"{option} {text!r}: not every zone has that moment; expected a year from "
             "2 to 9998"
