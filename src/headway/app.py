@@ -45,7 +45,7 @@ from headway.queue import Queue
 from headway.registry import Registry
 from headway.resource import Resource, Resources
 from headway.schedules import Schedules
-from headway.settings import Settings
+from headway.settings import Settings, engine_override
 from headway.signing import Signer
 from headway.task import AsyncTask, DefinedTask, Delivered, Task
 
@@ -111,7 +111,7 @@ class App:
             ConfigurationError: naming what cannot be.
         """
         self.queues = tuple(self._own(queue) for queue in queues)
-        self.engine = engine
+        self.engine = engine_override() or engine
         self.clock: Clock = clock or SystemClock()
         self.events = Events()
         packages = (tasks,) if isinstance(tasks, str) else tuple(tasks)
@@ -494,6 +494,7 @@ class App:
                 settings=Settings.from_environment(),
                 clock=self.clock,
                 attempt=self.attempt(),
+                is_task=self.registry.is_task,
                 resolve=self.registry.resolve,
                 redis_url=self._redis_url,
                 signer=lambda: self.signer,

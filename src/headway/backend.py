@@ -12,11 +12,24 @@ from headway.timetable import Timetable
 class Capability(StrEnum):
     """What engines differ in; asking for one that is missing is refused."""
 
+    #: Begin a job later, or at a time.
     DELAY = "delay"
+    #: At most one job of a key at a time.
     UNIQUE = "unique"
+    #: Put a job in front of all that wait.
     AT_FRONT = "at_front"
+    #: Serve queues in their order of urgency.
+    QUEUE_ORDER = "queue_order"
+    #: Stop a job that runs.
     STOP_RUNNING = "stop_running"
+    #: End a job that overstays its time in code that does not return.
+    HARD_TIMEOUT = "hard_timeout"
+    #: Say how far a job has come.
     PROGRESS = "progress"
+    #: Recover the job of a worker that was killed.
+    RECOVERY = "recovery"
+    #: Bind the jobs of a queue to a GPU each.
+    DEVICE = "device"
 
 
 class Backend(JobStore, Protocol):

@@ -98,6 +98,10 @@ class Registry:
         # Kept, since a task learns its function's annotations only once.
         return self._plain_tasks.setdefault(name, self._make_task(function, name))
 
+    def is_task(self, name: str) -> bool:
+        """Tell whether it is the name of a task that was defined as one."""
+        return name in self._tasks
+
     def is_plain(self, name: str) -> bool:
         """Tell whether a function that may run was not made a task by its code."""
         return name in self._plain_tasks

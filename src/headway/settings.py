@@ -28,12 +28,16 @@ class Settings:
 
     #: None where nothing names a Redis: development commands then start their own.
     redis_url: str | None = None
+    #: RabbitMQ, where an engine is to keep its messages; None: they are in Redis.
+    broker_url: str | None = field(default=None, repr=False)
     #: The application, as `module:attribute`.
     app: str = "queues:app"
     #: The folder of the embedded servers.
     data: Path = Path(".headway")
     #: How long `headway up` lets running jobs finish when it stops.
     grace: timedelta = timedelta(seconds=25)
+    #: How long the jobs of a host that is lost are waited for.
+    lease: timedelta = timedelta(seconds=30)
     #: The port of the dashboard.
     port: int = 9181
     #: Where the dashboard listens; open to others, it wants sign-in.
@@ -66,9 +70,11 @@ class Settings:
         reader = _Reader(os.environ if environment is None else environment)
         settings = cls(
             redis_url=reader.redis_url(),
+            broker_url=reader.broker_url(),
             app=reader.app(),
             data=Path(reader.text("HEADWAY_DATA", ".headway")),
             grace=timedelta(seconds=reader.number("HEADWAY_GRACE", 25, 0, 86_400)),
+            lease=timedelta(seconds=reader.number("HEADWAY_LEASE", 30, 3, 3600)),
             port=reader.number("PORT", 9181, 0, 65_535),
             dashboard_host=reader.text("HEADWAY_DASHBOARD_HOST", "127.0.0.1"),
             dashboard_users=reader.text("HEADWAY_DASHBOARD_USERS", ""),
@@ -83,6 +89,11 @@ class Settings:
         )
         reader.refuse_mistakes()
         return settings
+
+
+def engine_override() -> str | None:
+    """Return the engine that the environment names, whatever the code says."""
+    return os.environ.get("HEADWAY_ENGINE") or None
 
 
 class _Reader:
@@ -140,6 +151,16 @@ class _Reader:
                 self._check_redis_url(name, url)
                 return url
         return None
+
+    def broker_url(self) -> str | None:
+        url = self.environment.get("HEADWAY_BROKER_URL") or None
+        if url is not None and not url.startswith(("amqp://", "amqps://")):
+            self.mistakes.append(
+                f"HEADWAY_BROKER_URL={without_password(url)!r}: expected RabbitMQ's "
+                "address, as amqp://user:password@host:5672/vhost; without it messages "
+                "are kept in REDIS_URL"
+            )
+        return url
 
     def _check_redis_url(self, name: str, url: str) -> None:
         try:

@@ -15,7 +15,7 @@ from headway.settings import Settings
 from headway.signing import Signer
 from headway.task import DefinedTask, Delivered
 
-ENGINES = ("rq", "memory")
+ENGINES = ("rq", "celery", "dramatiq", "arq", "memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,8 @@ class Context:
     clock: Clock
     #: Runs a job where the engine is this very process.
     attempt: Attempt
+    #: Tells whether a name is that of a task that was defined as one.
+    is_task: Callable[[str], bool] = lambda _name: False
     #: Finds a task by the name that travelled.
     resolve: Callable[[str], DefinedTask[Any, Any]]
     #: The address to use in place of the one in the settings.
@@ -40,15 +42,33 @@ def create(engine: str, context: Context) -> Backend:
     Raises:
         ConfigurationError: the engine is unknown, or lacks an address.
     """
+    try:
+        return _chosen(engine, on_amqp=bool(context.settings.broker_url))(context)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"engine={engine!r}: {error}. Install what it needs: "
+            f"pip install 'headway[{engine}]'"
+        ) from error
+
+
+def _chosen(engine: str, *, on_amqp: bool) -> Callable[[Context], Backend]:
     match engine:
         case "rq":
             from headway.backends.rq import RQBackend
 
-            return RQBackend(context)
+            return RQBackend
+        case "celery" if on_amqp:
+            from headway.backends.celery_amqp import CeleryOnAMQP
+
+            return CeleryOnAMQP
+        case "celery":
+            from headway.backends.celery import CeleryBackend
+
+            return CeleryBackend
         case "memory":
             from headway.backends.memory import MemoryBackend
 
-            return MemoryBackend(context)
+            return MemoryBackend
         case _:
             raise ConfigurationError(
                 f"engine={engine!r}: expected one of {', '.join(ENGINES)}"

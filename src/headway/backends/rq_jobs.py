@@ -170,7 +170,7 @@ class RQJobs(Asker):
     def _canceled(self, job_id: str) -> str:
         """Run the verb; where a worker is about to begin the job, wait until it has."""
         queue = self._queue_of(job_id)
-        names = (keys.queue, keys.scheduled, keys.deferred, keys.canceled)
+        names = (keys.queue, keys.scheduled, keys.deferred, keys.canceled, keys.sent)
         all_keys = [keys.job(job_id), *(name(queue) for name in names)]
         until = self._clock.monotonic() + LONGEST_TAKING
         while True:

@@ -26,8 +26,8 @@ class QueueInfo:
 
     @property
     def waiting(self) -> int:
-        """Return how many jobs wait for a worker."""
-        return self.counts["queued"]
+        """Return how many jobs wait for a worker, here or in another engine's hands."""
+        return self.counts["queued"] + self.counts["sent"]
 
 
 def queues(redis: Redis, order: Sequence[str] = ()) -> list[QueueInfo]:

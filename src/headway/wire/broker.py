@@ -27,7 +27,8 @@ FIELDS_OF_ALL = 7
 #: An answer that is late by more than this is no answer, in seconds.
 LONGEST_WAIT = 3.0
 
-RESERVE, RELEASE = Script("reserve"), Script("release")
+RESERVE, RESERVE_ONE = Script("reserve", "moment"), Script("reserve_one", "moment")
+RELEASE = Script("release")
 RESUME = Script("resume")
 #: Orders of queues to remember; a random one of many queues hardly comes again.
 ORDERS = 64
@@ -37,7 +38,7 @@ class RedisChildBroker:
     """What Redis does for one child."""
 
     def __init__(self, client: Redis, holder: Holder, *, lease: float) -> None:
-        self._line = Line(client, (RESERVE, ACKNOWLEDGE, RELEASE, RESUME))
+        self._line = Line(client, (RESERVE, RESERVE_ONE, ACKNOWLEDGE, RELEASE, RESUME))
         self._holder = holder
         self._lease_ms = int(lease * 1000)
         self._next_ordinal = 1
@@ -77,6 +78,28 @@ class RedisChildBroker:
         answers = self._line.ask(asking, asked)
         lost, parents = answers[0] if notes else ((), ())
         return _turn(answers[-1] if wanted else [], first, lost, parents)
+
+    def reserve_one(self, job_id: str, ordinal: int) -> Lease | None:
+        """Take the job of that id, which an engine hands over; None is not to be run.
+
+        Raises:
+            ConnectionError: the answer was lost; it may be asked again, with the
+                same ordinal.
+        """
+        child = self._holder.child
+        places = (keys.job(job_id), keys.lease(child), keys.LEASES, keys.SUSPENDED)
+        arguments = (
+            child,
+            self._lease_ms,
+            ordinal,
+            self._holder.worker,
+            job_id,
+            keys.QUEUE_PREFIX,
+            keys.SENT_PREFIX,
+        )
+        packed = pack(6, *places, keys.PAUSED, keys.SENT_MARKS, *arguments)
+        taken = self._line.ask(call(RESERVE_ONE, 14, packed), 1)[0]
+        return _lease(taken[1:], ordinal, taken[0].decode()) if taken else None
 
     def success(
         self,
@@ -216,21 +239,24 @@ def _turn(
         return Turn([], lost=gone, parents=kept)
     queue = reserved[0].decode()
     leases = [
-        Lease(
-            job[0].decode(),
-            ordinal,
-            job[1],
-            queue,
-            job[2],
-            job[3],
-            job[4],
-            job[5],
-            job[6],
-            _pairs(job[7]) if len(job) > FIELDS_OF_ALL else {},
-        )
-        for ordinal, job in enumerate(reserved[1:], first)
+        _lease(job, number, queue) for number, job in enumerate(reserved[1:], first)
     ]
     return Turn(leases, lost=gone, parents=kept)
+
+
+def _lease(job: Any, ordinal: int, queue: str) -> Lease:  # noqa: ANN401 - as Lua has it
+    return Lease(
+        job[0].decode(),
+        ordinal,
+        job[1],
+        queue,
+        job[2],
+        job[3],
+        job[4],
+        job[5],
+        job[6],
+        _pairs(job[7]) if len(job) > FIELDS_OF_ALL else {},
+    )
 
 
 def _texts(ids: Sequence[bytes]) -> tuple[str, ...]:

@@ -128,6 +128,11 @@ def commands_to(worker_name: str) -> str:
     return f"{PREFIX}:pubsub:{worker_name}"
 
 
+def sent(queue_name: str) -> str:
+    """Sorted set: ids that another engine carries, by the second they were sent."""
+    return f"{SENT_PREFIX}{queue_name}"
+
+
 SUSPENDED = f"{PREFIX}:suspended"
 RESULTS_PREFIX = results("")
 QUEUE_PREFIX = queue("")
@@ -141,6 +146,9 @@ WORKER_PREFIX = worker("")
 #: Sorted set: children by the millisecond at which their lease runs out.
 LEASES = f"{OURS}:leases"
 LEASE_PREFIX = f"{OURS}:lease:"
+SENT_PREFIX = f"{OURS}:sent:"
+#: Hash: when the latest job was sent that a worker was given, by queue.
+SENT_MARKS = f"{OURS}:sent-marks"
 RECOVERED_PREFIX = f"{OURS}:recovered:"
 #: Set: names of the queues that are paused.
 PAUSED = f"{OURS}:paused"
@@ -227,9 +235,11 @@ def schedule_history(name: str) -> str:
     return f"{OURS}:schedule:{name}:history"
 
 
-#: Every list of jobs that RQ keeps for a queue; "queued" is the queue itself.
+#: Every list of jobs that is kept for a queue; "queued" is the queue itself, and "sent"
+#: is ours: what waits in the hands of another engine.
 REGISTRIES: dict[str, Callable[[str], str]] = {
     "queued": queue,
+    "sent": sent,
     "started": started,
     "scheduled": scheduled,
     "deferred": deferred,

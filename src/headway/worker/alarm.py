@@ -31,6 +31,8 @@ class Alarm:
         #: The monotonic second at which the timer rings.
         self._rings = 0.0
         self._job_runs = False
+        #: What another thread wants to be raised into the job.
+        self._error: type[BaseException] | None = None
 
     def install(self) -> None:
         """Take the signal; RQ's own timeouts give it away, and its timer as well."""
@@ -55,6 +57,13 @@ class Alarm:
         """Say that it is over."""
         self._job_runs = False
         self._until = 0.0
+        self._error = None
+
+    def break_off(self, thread: int, error: type[BaseException]) -> None:
+        """Have it raised into the job that the main thread runs, from another."""
+        if self._job_runs:
+            self._error = error
+            signal.pthread_kill(thread, signal.SIGALRM)
 
     @contextmanager
     def interruptible(self) -> Generator[None]:
@@ -82,6 +91,9 @@ class Alarm:
 
     def _ring(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
+        if self._error is not None and self._job_runs:
+            error, self._error = self._error, None
+            raise error
         if not self._until:
             return
         if now < self._until:

@@ -113,11 +113,9 @@ class Child:
             app,
             client=self._client,
             holder=self._start.holder,
-            slot=self._slot,
             supply=self._supply,
             by_rq=self._by_rq,
             clock=app.clock,
-            alarm=self._alarm,
             has_device=self._start.has_device,
         )
         if plan.log_events:

@@ -26,6 +26,7 @@ from headway.retry import Retry
 from headway.task import DefinedTask
 from headway.wire import job_hash
 from headway.worker import payload
+from headway.worker.ending import Stopped
 from headway.worker.notes import Notes
 
 #: RQ's own default, in seconds (rq/defaults.py).
@@ -74,7 +75,7 @@ class Deliver:
             checkpoint=extras.get("checkpoint"),
             timeouts=(JobTimeoutException,),
             timeout_error=RQTaskTimeoutError,
-            interrupts=(ReturnedRetry, Interrupted),
+            interrupts=(ReturnedRetry, Interrupted, Stopped),
             inspect=look_for_retry,
         )
 

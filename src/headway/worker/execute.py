@@ -12,7 +12,7 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from rq import Retry as RQRetry
 from rq.job import _current_job  # pyright: ignore[reportPrivateUsage] - what rq.get_current_job() asks
@@ -26,16 +26,14 @@ from headway.backends.rq_delivery import (
 )
 from headway.clock import Clock
 from headway.delivery import Delivery
-from headway.errors import HeadwayError, Interrupted, ResultError, UnreadableJobError
+from headway.errors import HeadwayError, ResultError, UnreadableJobError
 from headway.lease import Holder, Lease
 from headway.outcome import Failed, Outcome, Retried, Succeeded
 from headway.worker import cuda, payload
-from headway.worker.alarm import Alarm
 from headway.worker.by_rq import RQCode, is_patched
 from headway.worker.delivering import Deliver, time_of_callbacks, timeout_of
 from headway.worker.notes import Notes
-from headway.worker.slot import Slot, Told
-from headway.worker.supply import Noted, Supply
+from headway.worker.supply import Noted
 from headway.worker.trusted_job import UnreadJob
 
 if TYPE_CHECKING:
@@ -55,8 +53,38 @@ class AskedAgain:
 Ending = Outcome | AskedAgain
 
 
+class Acknowledges(Protocol):
+    """Takes note of successes, and writes them."""
+
+    def acknowledge(
+        self, lease: Lease, value: bytes, began: float, ended: float, *, shown: bool
+    ) -> None:
+        """Note that a job succeeded.
+
+        Raises:
+            ResultError: what it returned is too large for this Redis.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Write what is noted, now."""
+        ...
+
+
+class Timed(Protocol):
+    """Raises into the job that runs in this thread when its time is over."""
+
+    def begin(self, seconds: float) -> None:
+        """Allow the job that begins now that many seconds; none or less for ever."""
+        ...
+
+    def end(self) -> None:
+        """Say that it is over."""
+        ...
+
+
 class Execute:
-    """Runs the jobs of one child."""
+    """The steps of a job, for whoever runs it."""
 
     def __init__(
         self,
@@ -64,21 +92,17 @@ class Execute:
         *,
         client: Redis,
         holder: Holder,
-        slot: Slot,
-        supply: Supply,
+        supply: Acknowledges,
         by_rq: RQCode,
         clock: Clock,
-        alarm: Alarm,
         has_device: bool,
     ) -> None:
         self._app = app
         self._client = client
         self._holder = holder
-        self._slot = slot
         self._supply = supply
         self._by_rq = by_rq
         self._clock = clock
-        self._alarm = alarm
         self._attempt: Attempt = app.attempt()
         self._deliver = Deliver(app)
         self._all_by_rq = is_patched()
@@ -103,61 +127,6 @@ class Execute:
         """Return a monotonic second as one since 1970."""
         return self._epoch + monotonic
 
-    # One job after another, in the main thread
-
-    def run(self, lease: Lease, index: int) -> bool:
-        """Run a job and see to its outcome; tell whether it was still ours to run."""
-        now = self._clock.monotonic()
-        began = self._epoch + now
-        told = self._slot.begin(index, now, self.deadline(lease, now))
-        if told == Told.REVOKED:
-            self._slot.drop(index)
-            return False
-        if told == Told.CANCELLED:
-            self.stop(lease, began)
-            succeeded = False
-        else:
-            try:
-                succeeded = self._ran(lease, index, began)
-            except Interrupted:
-                # It stays leased, and begun in the slot: what becomes of it is for the
-                # supervisor to say, as of all that a child leaves behind.
-                return True
-        self._supply.forget(lease)
-        self._slot.finish(index, failed=not succeeded)
-        return True
-
-    def _ran(self, lease: Lease, index: int, began: float) -> bool:
-        if not self.goes_by_rq(lease):
-            return self._conclude(lease, self._outcome(lease, index), began)
-        try:
-            return self.perform_by_rq(lease)
-        finally:
-            self._alarm.install()  # RQ's own timeouts leave their own handler
-
-    def _outcome(self, lease: Lease, index: int) -> Ending:
-        notes = self.notes(lease)
-        try:
-            delivery = self.delivered(lease, notes)
-            self._alarm.begin(timeout_of(lease))
-            try:
-                return self.attempted(lease, delivery)
-            finally:
-                self._alarm.end()
-        except HeadwayError as error:  # nothing of the task has run: no frame helps
-            return Failed(error=error.with_traceback(None))
-        except JobTimeoutException as error:
-            return Failed(error=error)
-        finally:
-            self._slot.task_is_over(index)
-            notes.close()
-
-    def _conclude(self, lease: Lease, outcome: Ending, began: float) -> bool:
-        if isinstance(outcome, Succeeded):
-            return self.succeed(lease, outcome, began)
-        self.end_by_rq(lease, outcome, began)
-        return False
-
     # The steps
 
     def deadline(self, lease: Lease, now: float) -> float:
@@ -169,6 +138,31 @@ class Execute:
         except (UnreadableJobError, ValueError):
             return 0.0  # it will not be run
         return 0.0 if seconds <= 0 else now + seconds
+
+    def outcome(self, lease: Lease, notes: Notes, alarm: Timed) -> Ending:
+        """Run a job in this thread, within its time, and return how it ended.
+
+        Raises:
+            BaseException: what stops the worker itself.
+        """
+        try:
+            delivery = self.delivered(lease, notes)
+            alarm.begin(timeout_of(lease))
+            try:
+                return self.attempted(lease, delivery)
+            finally:
+                alarm.end()
+        except HeadwayError as error:  # nothing of the task has run: no frame helps
+            return Failed(error=error.with_traceback(None))
+        except JobTimeoutException as error:
+            return Failed(error=error)
+
+    def conclude(self, lease: Lease, outcome: Ending, began: float) -> bool:
+        """See to an outcome; tell whether it is a success that could be written."""
+        if isinstance(outcome, Succeeded):
+            return self.succeed(lease, outcome, began)
+        self.end_by_rq(lease, outcome, began)
+        return False
 
     def goes_by_rq(self, lease: Lease) -> bool:
         """Tell whether only RQ's own code can run it."""

@@ -152,7 +152,6 @@ class ManyAtOnce:
             running.notes = self._execute.notes(lease)
             try:
                 running.delivery = self._execute.delivered(lease, running.notes)
-                running.delivery.interrupts += (Stopped,)
                 running.seconds = timeout_of(lease)
             except HeadwayError as error:
                 running.outcome = Failed(error=error)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from headway.clock import Clock
+from headway.errors import Interrupted
 from headway.lease import Lease
 from headway.worker.alarm import Alarm
-from headway.worker.execute import Execute
+from headway.worker.execute import Ending, Execute
 from headway.worker.pace import Pace
-from headway.worker.slot import Slot, State
+from headway.worker.slot import Slot, State, Told
 from headway.worker.supply import Supply
 
 #: How long an idle child sleeps before it looks by itself, in seconds.
@@ -71,10 +72,49 @@ class OneAtATime:
             if self._slot.stop_asked:
                 given_back += leases[index:]
                 break
-            if not self._execute.run(lease, index):
+            if not self._is_run(lease, index):
                 given_back.append(lease)
         self._supply.release(given_back)
         self._pace.learn(len(leases), self._clock.monotonic() - begin)
+
+    def _is_run(self, lease: Lease, index: int) -> bool:
+        """Run a job and see to its outcome; tell whether it was still ours to run."""
+        now, execute = self._clock.monotonic(), self._execute
+        began = execute.seconds(now)
+        told = self._slot.begin(index, now, execute.deadline(lease, now))
+        if told == Told.REVOKED:
+            self._slot.drop(index)
+            return False
+        if told == Told.CANCELLED:
+            execute.stop(lease, began)
+            succeeded = False
+        else:
+            try:
+                succeeded = self._ran(lease, index, began)
+            except Interrupted:
+                # It stays leased, and begun in the slot: what becomes of it is for the
+                # supervisor to say, as of all that a child leaves behind.
+                return True
+        self._supply.forget(lease)
+        self._slot.finish(index, failed=not succeeded)
+        return True
+
+    def _ran(self, lease: Lease, index: int, began: float) -> bool:
+        if not self._execute.goes_by_rq(lease):
+            outcome = self._outcome(lease, index)
+            return self._execute.conclude(lease, outcome, began)
+        try:
+            return self._execute.perform_by_rq(lease)
+        finally:
+            self._alarm.install()  # RQ's own timeouts leave their own handler
+
+    def _outcome(self, lease: Lease, index: int) -> Ending:
+        notes = self._execute.notes(lease)
+        try:
+            return self._execute.outcome(lease, notes, self._alarm)
+        finally:
+            self._slot.task_is_over(index)
+            notes.close()
 
     def _waited_for(self, wanted: int) -> list[Lease]:
         suspended = self._supply.suspended

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Protocol
 
 from redis.exceptions import ResponseError
 
 from headway.lease import Gone, Holder
 from headway.wire.leftovers import Leftover, Leftovers
-from headway.worker.finishers import Finishers
+from headway.worker.aftermath import Aftermath
 from headway.worker.identity import Identity
 from headway.worker.loss import story, undecided
 from headway.worker.member import new_holder
@@ -31,11 +32,23 @@ EVERYWHERE = 3.0
 LEFT_BY_RQ = 3.0
 
 
+class Finishes(Protocol):
+    """Has what is the application's to say of jobs said."""
+
+    def settle(self, aftermath: Sequence[Aftermath]) -> None:
+        """Have the outcome of jobs written that only the application can tell."""
+        ...
+
+    def enqueue_let_go(self, worker: str) -> None:
+        """Have the jobs enqueued that wait for nobody any more."""
+        ...
+
+
 class Recovery:
     """What one worker does for others."""
 
     def __init__(
-        self, office: Office, finishers: Finishers, leftovers: Leftovers
+        self, office: Office, finishers: Finishes, leftovers: Leftovers
     ) -> None:
         self._office = office
         self._finishers = finishers

@@ -20,10 +20,15 @@ Call = tuple[Sequence[str], Sequence[Value]]
 
 
 class Script:
-    """One Lua file, called by its hash and sent whole only where it is unknown."""
+    """One Lua file, called by its hash and sent whole only where it is unknown.
 
-    def __init__(self, verb: str) -> None:
-        self.text = files("headway.wire.scripts").joinpath(f"{verb}.lua").read_bytes()
+    Behind what it shares with others: files of functions, which stand in front.
+    """
+
+    def __init__(self, verb: str, *shared: str) -> None:
+        folder = files("headway.wire.scripts")
+        names = [f"{name}.lua" for name in (*shared, verb)]
+        self.text = b"".join(folder.joinpath(name).read_bytes() for name in names)
         self.sha = sha1(self.text, usedforsecurity=False).hexdigest()
 
     def __call__(
@@ -58,7 +63,7 @@ class Scripts:
     @cached_property
     def promote(self) -> Script:
         """Move due jobs into their queues."""
-        return Script("promote")
+        return Script("promote", "moment")
 
     @cached_property
     def cancel(self) -> Script:

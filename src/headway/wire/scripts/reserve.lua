@@ -55,28 +55,9 @@ local function share_of(waiting, workers_key, limit)
   return math.min(wanted, limit, fair)
 end
 
--- The time as RQ writes it. By the server's clock: this may have been asked seconds ago,
--- behind a wait. The calendar is that of H. Hinnant, "chrono-Compatible Low-Level Date
--- Algorithms", civil_from_days.
-local function written(seconds, micros)
-  local floor = math.floor
-  local days, rest = floor(seconds / 86400), seconds % 86400
-  local z = days + 719468
-  local era = floor(z / 146097)
-  local doe = z - era * 146097
-  local yoe = floor((doe - floor(doe / 1460) + floor(doe / 36524) - floor(doe / 146096))
-    / 365)
-  local doy = doe - (365 * yoe + floor(yoe / 4) - floor(yoe / 100))
-  local mp = floor((5 * doy + 2) / 153)
-  local month = mp < 10 and mp + 3 or mp - 9
-  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
-  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month,
-    doy - floor((153 * mp + 2) / 5) + 1, floor(rest / 3600), floor(rest % 3600 / 60),
-    rest % 60, micros)
-end
-
+-- By the server's clock: this may have been asked seconds ago, behind a wait.
 local time = call('TIME')
-local now = written(tonumber(time[1]), tonumber(time[2]))
+local now = moment(tonumber(time[1]), tonumber(time[2]))
 
 local function take(list, name, count, jobs, leased)
   for _, id in ipairs(call('LPOP', list, count) or {}) do

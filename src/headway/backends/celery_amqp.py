@@ -1,0 +1,101 @@
+"""Celery with RabbitMQ: messages leave Redis, each of them confirmed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from kombu import Connection, Exchange, Queue
+from kombu.pools import ProducerPool
+
+from headway.backend import Capability
+from headway.backends.carried import CarriedBackend, Carrier, Elsewhere, Parcel
+from headway.backends.celery import EXCHANGE, CeleryBackend, body, headers
+
+if TYPE_CHECKING:
+    from headway.backends import Context
+
+#: How long the broker may take to answer, in seconds; and how many ask it at once.
+ANSWER, PRODUCERS = 2.0, 16
+_RETRY = {"max_retries": 1, "interval_start": 0, "interval_max": 0}
+
+
+def queue(name: str) -> Queue:
+    """Return a queue as senders and workers declare it: kept by a quorum of servers."""
+    return Queue(
+        name,
+        Exchange(EXCHANGE, type="direct", durable=True),
+        routing_key=name,
+        durable=True,
+        queue_arguments={"x-queue-type": "quorum"},
+    )
+
+
+class CeleryOnAMQP(CeleryBackend):
+    """Has jobs carried by Celery, in RabbitMQ."""
+
+    capabilities = CeleryBackend.capabilities - {
+        Capability.AT_FRONT,
+        Capability.QUEUE_ORDER,
+    }
+
+    def __init__(self, context: Context) -> None:
+        CarriedBackend.__init__(self, context)
+        self._url = context.settings.broker_url or ""
+
+    def _made_carrier(self) -> Carrier:
+        broker = _Broker(self._url)
+        return Elsewhere(self, broker.publish, broker.length, broker.close)
+
+
+class _Broker:
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._process = 0
+        self._pool: Any = None  # kombu is not typed
+
+    def publish(self, parcel: Parcel) -> None:
+        with self._producer() as producer:
+            producer.publish(
+                body(parcel),
+                exchange=queue(parcel.queue).exchange,
+                routing_key=parcel.queue,
+                headers=headers(parcel),
+                correlation_id=parcel.id,
+                declare=[queue(parcel.queue)],
+                serializer="json",
+                delivery_mode=2,
+                timeout=ANSWER,
+                confirm_timeout=ANSWER,
+                retry=True,
+                retry_policy=_RETRY,
+            )
+
+    def length(self, name: str) -> int:
+        with self._producer() as producer:
+            _name, messages, _consumers = queue(name)(producer.channel).queue_declare()
+            return int(messages)
+
+    def close(self) -> None:
+        if self._pool is not None and self._process == os.getpid():
+            self._pool.force_close_all()
+        self._pool = None
+
+    @contextmanager
+    def _producer(self) -> Generator[Any]:
+        if self._pool is None or self._process != os.getpid():
+            # Forked: those connections belong to the parent.
+            connection = Connection(
+                self._url,
+                connect_timeout=ANSWER,
+                transport_options={
+                    "confirm_publish": True,
+                    "read_timeout": ANSWER,
+                    "write_timeout": ANSWER,
+                },
+            )
+            self._pool, self._process = ProducerPool(connection, PRODUCERS), os.getpid()
+        with self._pool.acquire(block=True, timeout=ANSWER) as producer:
+            yield producer

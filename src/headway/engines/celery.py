@@ -1,0 +1,191 @@
+"""Celery's worker: `celery -A headway.engines.celery worker -Q gpu,default`.
+
+Its messages name the job; the job itself is taken from Redis, under a lease. So Celery
+retries nothing, keeps no results, and what it delivers twice is run once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+from billiard.exceptions import TimeLimitExceeded
+from celery import Celery, Task, signals
+from celery.concurrency.base import BasePool
+from celery.exceptions import Ignore, Retry
+from kombu import Exchange, Queue
+
+from headway.app import App
+from headway.backends.carried import RUN
+from headway.backends.celery import EXCHANGE, KEY_PREFIX
+from headway.engines.process import Process, loaded, served
+from headway.errors import ConfigurationError, Interrupted
+from headway.outcome import Failed, Retried
+from headway.settings import Settings
+from headway.worker.alarm import Alarm
+
+ENGINE = "celery"
+#: Pools in which a thread is a thread.
+POOLS = ("prefork", "processes", "solo", "threads")
+
+
+class Worker:
+    """What the processes of one Celery worker have of ours."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.queues = served(app, ENGINE)
+        #: Of this very process; a forked one has to make its own.
+        self._process: Process | None = None
+        self._lock = threading.Lock()
+        self._pool: Any = None
+
+    @property
+    def process(self) -> Process:
+        """Return what this process has, made at first use in it."""
+        with self._lock:
+            if self._process is None or self._process.pid != os.getpid():
+                self._process = Process(self.app, ENGINE, self.queues)
+                self._process.keep()
+            return self._process
+
+    def set_up(self, instance: Any, **_: object) -> None:  # noqa: ANN401 - Celery's
+        """Learn what the command line says.
+
+        Raises:
+            ConfigurationError: a queue is not Celery's, or the pool will not do.
+        """
+        wanted = list(instance.app.amqp.queues.consume_from)
+        self.queues = served(self.app, ENGINE, wanted)
+        module: str = instance.pool_cls.__module__.rpartition(".")[2]
+        if module not in POOLS and module != "thread":
+            raise ConfigurationError(
+                f"--pool={module}: jobs are interrupted by signals and threads, which "
+                f"it replaces; use one of {', '.join(POOLS)}"
+            )
+
+    def begin(self, sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's
+        """Serve all workers, from the process that Celery's own loop runs in."""
+        self._pool = sender.pool
+        if self._process is None:
+            self._process = Process(self.app, ENGINE, self.queues)
+        self._process.serve()
+
+    def begin_child(self, **_: object) -> None:
+        """Be ready before the first job, in a process of the pool."""
+        alarm = self.process.alarm
+        if isinstance(alarm, Alarm):
+            signal.signal(signal.SIGUSR2, lambda *_: alarm.interrupt())
+
+    def stop(self, **_: object) -> None:
+        """Let running jobs end within the grace, then break them off."""
+        grace = Settings.from_environment().grace.total_seconds()
+        timer = threading.Timer(grace, self._break_off)
+        timer.daemon = True
+        timer.start()
+
+    def _break_off(self) -> None:
+        for pid in _children(self._pool):
+            os.kill(pid, signal.SIGUSR2)
+        if self._process is not None:
+            for job_id in list(self._process.carried.running):
+                self._process.carried.break_off(job_id, Interrupted)
+
+    def end(self, **_: object) -> None:
+        """Leave."""
+        if self._process is not None and self._process.pid == os.getpid():
+            self._process.close()
+            self._process = None
+
+
+class JobTask(Task):
+    """A task of Celery's that runs the job its message names."""
+
+    typing = False
+    ignore_result = True
+    acks_late = True
+    max_retries = 0
+
+    def run(self, *_args: object, **_kwargs: object) -> None:
+        """Run it; how it ended is also told to Celery, for its log and events.
+
+        Raises:
+            Ignore: there is nothing to run, or it was stopped or given back.
+            Retry: it failed, and is to run again.
+            Exception: it failed.
+        """
+        match _worker.process.carried.run(self.request.id):
+            case None:
+                raise Ignore
+            case Retried(error=error, delay=delay):
+                raise Retry(exc=error, when=delay.total_seconds())
+            case Failed(error=error):
+                raise error
+            case _:
+                pass
+
+    def on_failure(self, exc: BaseException, task_id: str, *_: object) -> None:
+        """Write that a job was killed for its time: nobody else could."""
+        if isinstance(exc, TimeLimitExceeded):
+            _worker.process.serve().has_overstayed(task_id, float(exc.args[0]))
+
+
+def _children(pool: BasePool | None) -> list[int]:
+    """Return the processes of a pool that has some."""
+    processes = getattr(getattr(pool, "_pool", None), "_pool", None)
+    return [each.pid for each in processes or () if hasattr(each, "pid")]
+
+
+def _made(app: App, settings: Settings) -> Celery:
+    names = [*app.registry.names(), RUN]
+    made = Celery("headway", set_as_current=False, task_cls=JobTask)
+    made.conf.update(
+        broker_connection_retry_on_startup=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,  # its lease tells, and counts the crash
+        task_create_missing_queues=False,
+        task_ignore_result=True,
+        task_default_queue=served(app, ENGINE)[0],
+        task_default_exchange=EXCHANGE,
+        task_queues=_queues(app, settings),
+        worker_prefetch_multiplier=1,
+        worker_concurrency=settings.children or settings.web_concurrency,
+        **_broker(settings),
+    )
+    for name in names:
+        made.register_task(type("JobTask", (JobTask,), {"name": name})())
+    return made
+
+
+def _queues(app: App, settings: Settings) -> list[Queue]:
+    names = served(app, ENGINE)
+    if settings.broker_url:
+        from headway.backends.celery_amqp import queue
+
+        return [queue(name) for name in names]
+    exchange = Exchange(EXCHANGE, type="direct")
+    return [Queue(name, exchange, routing_key=name) for name in names]
+
+
+def _broker(settings: Settings) -> dict[str, object]:
+    if settings.broker_url:
+        return {"broker_url": settings.broker_url}
+    return {
+        "broker_url": settings.redis_url,
+        "broker_transport_options": {
+            "global_keyprefix": KEY_PREFIX,
+            "queue_order_strategy": "priority",  # as the queues are declared
+        },
+    }
+
+
+_worker = Worker(loaded())
+app = _made(_worker.app, Settings.from_environment())
+signals.celeryd_after_setup.connect(_worker.set_up)
+signals.worker_ready.connect(_worker.begin)
+signals.worker_process_init.connect(_worker.begin_child)
+signals.worker_shutting_down.connect(_worker.stop)
+signals.worker_process_shutdown.connect(_worker.end)
+signals.worker_shutdown.connect(_worker.end)

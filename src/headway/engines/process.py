@@ -1,0 +1,146 @@
+"""One process of an engine's worker, as far as it is ours."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from headway.app import App, load_app
+from headway.backends.carried import CarriedBackend
+from headway.errors import ConfigurationError
+from headway.lease import Served
+from headway.settings import Settings
+from headway.wire import client as wire_client
+from headway.wire.server import check_server
+from headway.wire.supervision import RedisSupervisorBroker
+from headway.worker.alarm import Alarm
+from headway.worker.carried import Carried
+from headway.worker.contact import Contact
+from headway.worker.deadlines import Deadlines
+from headway.worker.identity import Identity
+from headway.worker.keeper import Keeper
+from headway.worker.office import Office
+from headway.worker.plan import Plan
+from headway.worker.steward import Steward
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+log = logging.getLogger("headway.worker")
+
+
+def loaded() -> App:
+    """Return the application that the environment names, with all its tasks.
+
+    Raises:
+        ConfigurationError: there is none, or nothing names a Redis.
+    """
+    settings = Settings.from_environment()
+    if settings.redis_url is None:
+        raise ConfigurationError(
+            "REDIS_URL is not set: jobs are kept there, whichever engine carries them"
+        )
+    app = load_app(settings.app)
+    for module, error in app.registry.import_all().items():
+        log.error("%s does not import, its jobs will fail: %s", module, error)
+    return app
+
+
+def served(app: App, engine: str, wanted: Sequence[str] = ()) -> list[str]:
+    """Return the queues of an engine, those that are wanted; all of them without.
+
+    Raises:
+        ConfigurationError: one is not declared, or another engine's.
+    """
+    declared = {queue.name: queue.engine or app.engine for queue in app.queues}
+    for name in wanted:
+        if declared.get(name) != engine:
+            theirs = [name for name, whose in declared.items() if whose == engine]
+            raise ConfigurationError(
+                f"queue {name!r} is not served by {engine}: it is "
+                f"{declared.get(name) or 'not declared'}; those of {engine} are "
+                f"{', '.join(theirs) or 'none: say engine= in queues.py'}"
+            )
+    return list(wanted) or [n for n, whose in declared.items() if whose == engine]
+
+
+class Process:
+    """What runs jobs in this process, what keeps them, and what serves all."""
+
+    def __init__(self, app: App, engine: str, queues: Sequence[str]) -> None:
+        settings = Settings.from_environment()
+        url = settings.redis_url or ""
+        wire_client.wait_until_up(url, say=log.warning)
+        client = wire_client.connect(url, patience=wire_client.WORKER)
+        check_server(client)
+        self._office = _office(app, settings, engine, queues, client)
+        in_main = threading.current_thread() is threading.main_thread()
+        self.alarm = Alarm() if in_main else Deadlines()
+        if isinstance(self.alarm, Alarm):
+            self.alarm.install()
+        self.carried = Carried(app, self._office, client, self.alarm)
+        self._app, self._engine = app, engine
+        self._keeper: Keeper | None = None
+        self._steward: Steward | None = None
+        self.pid = os.getpid()
+
+    def keep(self) -> None:
+        """Begin to run jobs here: they are kept from now on."""
+        served = {queue.name for queue in self._office.plan.queues}
+        self._app.resources.open(served)
+        for hook in self._app.start_hooks:
+            if hook.queue is None or hook.queue in served:
+                hook.function()
+        self._keeper = Keeper(self.carried)
+        self._keeper.start()
+
+    def serve(self) -> Steward:
+        """Return what serves all workers; it begins with that at the first call."""
+        if self._steward is None:
+            backend = self._app.backend(self._engine)
+            if not isinstance(backend, CarriedBackend):
+                raise ConfigurationError(f"{self._engine} carries no jobs")
+            self._steward = Steward(self.carried, backend)
+            self._steward.start()
+        return self._steward
+
+    def close(self) -> None:
+        """Leave."""
+        if self._keeper is not None:
+            self._keeper.close()
+        if self._steward is not None:
+            self._steward.close()
+        with contextlib.suppress(Exception):
+            self._app.close()
+
+
+def _office(
+    app: App,
+    settings: Settings,
+    engine: str,
+    queues: Sequence[str],
+    client: Redis,
+) -> Office:
+    identity = Identity.of_this_process(settings.host)
+    host = identity.host.partition(".")[0]
+    plan = Plan(
+        app=settings.app,
+        name=f"{host}-{engine}-{os.getpid()}-{secrets.token_hex(2)}",
+        queues=tuple(Served(name=name, prefetch=1) for name in queues),
+        lease=settings.lease,
+    )
+    own = wire_client.with_patience(client, wire_client.LOOP)
+    lease = plan.lease.total_seconds()
+    return Office(
+        plan=plan,
+        client=own,
+        broker=RedisSupervisorBroker(own, queues, lease=lease),
+        contact=Contact(app.clock, own.ping, own.connection_pool.disconnect),
+        clock=app.clock,
+        identity=identity,
+    )

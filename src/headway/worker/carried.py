@@ -1,0 +1,325 @@
+"""Jobs that an engine's own worker hands over, run in this process.
+
+    reserve by id -> deliver -> attempt -> conclude, at once
+
+The steps are those of a child of ours. What is not here is the batch: an engine hands
+over one job at a time, in a thread of its own choice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from redis.exceptions import RedisError
+
+from headway.app import App
+from headway.errors import HeadwayError, Interrupted, ResultError, TaskTimeoutError
+from headway.lease import Holder, Lease, Turn
+from headway.outcome import Failed
+from headway.wire import client as wire_client
+from headway.wire.broker import RedisChildBroker
+from headway.wire.steadfast import (
+    LARGE,
+    TRIES_OF_LARGE,
+    Pauses,
+    not_taken,
+    until_taken,
+)
+from headway.worker.aftermath import Aftermath, settle
+from headway.worker.by_rq import RQCode
+from headway.worker.delivering import timeout_of
+from headway.worker.ending import Stopped
+from headway.worker.execute import Ending, Execute, Timed
+from headway.worker.loss import story, undecided
+from headway.worker.member import new_holder
+from headway.worker.notes import Notes
+from headway.worker.office import Office
+from headway.worker.plan import CRASH_LIMIT
+from headway.worker.supply import LONGEST_TTL, Noted
+from headway.worker.trusted_job import job_class_of
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+log = logging.getLogger("headway.worker")
+
+
+class Breakable(Timed, Protocol):
+    """Raises into the jobs of threads."""
+
+    def break_off(self, thread: int, error: type[BaseException]) -> None:
+        """Raise it into the job of a thread."""
+        ...
+
+
+# Not frozen: it is the state of a job that runs.
+@dataclass(slots=True, eq=False)
+class Carrying:
+    """A job that this process runs."""
+
+    lease: Lease
+    #: Seconds since 1970.
+    began: float
+    thread: int
+    #: What it is to be told, if anything.
+    told: type[BaseException] | None = None
+    #: Cancels it, where it runs on a loop.
+    cancel: Callable[[], object] | None = None
+
+
+class Carried:
+    """What runs the jobs that an engine hands over to this process."""
+
+    def __init__(
+        self, app: App, office: Office, client: Redis, alarm: Breakable
+    ) -> None:
+        self.app, self.office = app, office
+        self.holder: Holder = new_holder(office.plan.name)
+        #: By id; what is in it at once runs in different threads.
+        self.running: dict[str, Carrying] = {}
+        self.alarm = alarm
+        self._client = client
+        self._local = threading.local()
+        self._ordinals = itertools.count(1)
+        self._job_class = job_class_of(app)
+        self.by_rq = RQCode(
+            self._job_class,
+            client,
+            self.holder,
+            app.clock,
+            queues=[queue.name for queue in office.plan.queues],
+            options={},
+            in_thread=True,
+        )
+        self._execute = Execute(
+            app,
+            client=client,
+            holder=self.holder,
+            supply=_AtOnce(lambda: self._broker, self._finish_parent),
+            by_rq=self.by_rq,
+            clock=app.clock,
+            has_device=False,
+        )
+        #: Called where a job may have put others, or itself, back to be sent.
+        self.sends: Callable[[], object] = lambda: None
+
+    def run(self, job_id: str) -> Ending | None:
+        """Run a job in this thread and see to its outcome; None is of no such run."""
+        if (running := self._begun(job_id)) is None:
+            return None
+        try:
+            return self._ran(running)
+        except Interrupted:
+            self._give_back(running)
+            return None
+        finally:
+            del self.running[job_id]
+
+    async def run_async(self, job_id: str) -> Ending | None:
+        """Do what `run` does with an `async def` task, on this loop."""
+        running = await asyncio.to_thread(self._begun, job_id)
+        if running is None:
+            return None
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            running.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        try:
+            return await self._ran_async(running)
+        except asyncio.CancelledError:
+            if running.told is not Stopped:
+                await asyncio.shield(asyncio.to_thread(self._give_back, running))
+                raise
+            await asyncio.to_thread(self._execute.stop, running.lease, running.began)
+            return None
+        finally:
+            del self.running[job_id]
+
+    def is_async(self, task: str) -> bool:
+        """Tell whether a task of that name belongs on a loop."""
+        try:
+            return asyncio.iscoroutinefunction(self.app.resolve(task).function)
+        except HeadwayError:
+            return False
+
+    def break_off(self, job_id: str, error: type[BaseException]) -> bool:
+        """Have a job end, if it runs here; tell whether it does."""
+        running = self.running.get(job_id)
+        if running is None:
+            return False
+        running.told = error
+        if running.cancel is not None:
+            running.cancel()
+        else:
+            self.alarm.break_off(running.thread, error)
+        return True
+
+    # The steps
+
+    @property
+    def _broker(self) -> RedisChildBroker:
+        broker: RedisChildBroker | None = getattr(self._local, "broker", None)
+        if broker is None:
+            broker = self._local.broker = RedisChildBroker(
+                wire_client.with_patience(self._client, wire_client.LOOP),
+                self.holder,
+                lease=self.office.lease,
+            )
+        return broker
+
+    def _begun(self, job_id: str) -> Carrying | None:
+        ordinal = next(self._ordinals)
+        lease = until_taken(lambda: self._broker.reserve_one(job_id, ordinal))
+        if lease is None:
+            log.debug("job %s is not there to be run: the message is dropped", job_id)
+            return None
+        self._execute.look_at_the_clock()
+        began = self._execute.seconds(self.office.now)
+        running = Carrying(lease, began, threading.get_ident())
+        self.running[job_id] = running
+        return running
+
+    def _ran(self, running: Carrying) -> Ending | None:
+        lease = running.lease
+        if self._execute.goes_by_rq(lease):
+            self._execute.perform_by_rq(lease)
+            self.sends()
+            return None
+        notes = self._execute.notes(lease)
+        try:
+            ending = self._execute.outcome(lease, notes, self.alarm)
+        except Stopped:
+            ending = None
+        finally:
+            notes.close()
+        return self._concluded(running, ending)
+
+    def _concluded(self, running: Carrying, ending: Ending | None) -> Ending | None:
+        if ending is None or running.told is Stopped:
+            self._execute.stop(running.lease, running.began)
+            self.sends()
+            return None
+        if not self._execute.conclude(running.lease, ending, running.began):
+            self.sends()
+        return ending
+
+    async def _ran_async(self, running: Carrying) -> Ending | None:
+        lease = running.lease
+        notes = self._execute.notes(lease)
+        try:
+            ending = await self._attempted_async(running, notes)
+        finally:
+            await asyncio.to_thread(notes.close)
+        return await asyncio.to_thread(self._concluded, running, ending)
+
+    async def _attempted_async(self, running: Carrying, notes: Notes) -> Ending:
+        execute, lease = self._execute, running.lease
+        try:
+            delivery = execute.delivered(lease, notes)
+            seconds = timeout_of(lease)
+        except HeadwayError as error:
+            return Failed(error=error.with_traceback(None))
+        began = self.office.now
+        try:
+            async with asyncio.timeout(seconds if seconds > 0 else None):
+                return await execute.attempted_async(lease, delivery)
+        except TimeoutError:
+            late = TaskTimeoutError(
+                f"{delivery.task.name}: Task exceeded maximum timeout value "
+                f"({seconds:g} seconds)"
+            )
+            elapsed = timedelta(seconds=self.office.now - began)
+            return execute.broken_off(delivery, late, elapsed)
+
+    # Other ends
+
+    def _give_back(self, running: Carrying) -> None:
+        """Have a job that was broken off run again, unless it may not."""
+        others = [
+            each.lease.ordinal for each in self.running.values() if each is not running
+        ]
+        cause = "its worker had to leave"
+        host = self.office.identity.host
+        recovered = until_taken(
+            lambda: self.office.broker.recover(
+                self.holder,
+                begun=[running.lease.ordinal],
+                story=story(cause, self.holder.worker, host, self.office.clock.now()),
+                crash_limit=CRASH_LIMIT,
+                kept=others,
+                gone="ended",
+            )
+        )
+        log.info("job %s was broken off: %s", running.lease.job_id, cause)
+        for aftermath in undecided(recovered, self.office.clock):
+            self.settle(aftermath)
+        self.sends()
+
+    def settle(self, aftermath: Aftermath) -> None:
+        """Write the end of a job whose process is gone."""
+        settle(aftermath, self.app, self._client, self._job_class, self.office.plan)
+        self.sends()
+
+    def _finish_parent(self, noted: Noted) -> None:
+        self._execute.finish_parent(noted)
+        self.sends()
+
+
+class _AtOnce:
+    """Writes each success when it comes."""
+
+    def __init__(
+        self,
+        broker: Callable[[], RedisChildBroker],
+        finish_parent: Callable[[Noted], None],
+    ) -> None:
+        self._broker, self._finish_parent = broker, finish_parent
+
+    def acknowledge(
+        self, lease: Lease, value: bytes, began: float, ended: float, *, shown: bool
+    ) -> None:
+        """Write that a job succeeded.
+
+        Raises:
+            ResultError: what it returned is too large for this Redis.
+        """
+        ttl = int(lease.result_ttl) if lease.result_ttl else 500
+        packed = self._broker().success(
+            lease,
+            ttl=min(ttl, LONGEST_TTL),
+            value=value,
+            began=began,
+            ended=ended,
+            shown=shown,
+        )
+        turn = self._written(packed)
+        if turn.lost:
+            log.warning(
+                "job %s: its lease was lost, so this run is superseded and its "
+                "result is discarded: another worker has the job now",
+                lease.job_id,
+            )
+        for _ in turn.parents:
+            self._finish_parent(Noted(lease, value, began, ended))
+
+    def flush(self) -> None:
+        """Do nothing: all is written."""
+
+    def _written(self, packed: bytes) -> Turn:
+        if len(packed) <= LARGE:
+            return until_taken(lambda: self._broker().reserve(0, (), packed))
+        pauses = Pauses()
+        for left in reversed(range(TRIES_OF_LARGE)):
+            try:
+                return self._broker().reserve(0, (), packed)
+            except RedisError as error:
+                if not left:
+                    raise ResultError(not_taken(len(packed), error)) from error
+                pauses.rest(error)
+        raise AssertionError("it was written, or not")
