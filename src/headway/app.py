@@ -24,7 +24,8 @@ from typing import (
 
 from headway import backends, middleware, resource
 from headway.attempt import Attempt
-from headway.backend import Backend
+from headway.backend import Backend, Capability
+from headway.backends import capabilities
 from headway.clock import Clock, SystemClock
 from headway.errors import ConfigurationError, DuplicateJobError, HeadwayError
 from headway.events import Event, Events, JobEnqueued, Subscriber
@@ -157,11 +158,15 @@ class App:
         if len(self._by_name) < len(self.queues):
             names = [queue.name for queue in self.queues]
             raise ConfigurationError(f"App(queues={names}): a name stands there twice")
-        for engine in (self.engine, *(q.engine for q in self.queues if q.engine)):
+        for queue in self.queues:
+            engine = queue.engine or self.engine
             if engine not in backends.ENGINES:
                 raise ConfigurationError(
                     f"engine={engine!r}: expected one of {', '.join(backends.ENGINES)}"
                 )
+            if queue.device:
+                said = f"Queue({queue.name!r}, device={queue.device!r})"
+                capabilities.refuse(said, Capability.DEVICE, engine)
 
     # Defining
 
@@ -416,8 +421,12 @@ class App:
         if known and known[0] is options and known[1].task == message.task:
             return known[1]
         queue = self._queue_of(message)
-        if (queue.engine or self.engine) != "memory":
+        if (engine := queue.engine or self.engine) != "memory":
             self._refuse_unreachable(message.task)
+        if options.get("at_front"):
+            can = self.backend(engine).capabilities
+            said = f"{message.task}: at_front=True, queue {queue.name!r}"
+            capabilities.refuse(said, Capability.AT_FRONT, engine, can)
         now = now or self.clock.now()
         terms = settle(message, queue=queue.name, timeout=queue.timeout, now=now)
         if terms.are_lasting:

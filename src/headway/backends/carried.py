@@ -22,6 +22,7 @@ from headway.codec import Arguments
 from headway.message import Envelope
 from headway.wire import keys
 from headway.wire.exchange import Exchange
+from headway.wire.leftovers import UNDER_WAY
 from headway.wire.line import call, command, pack
 from headway.wire.reading import Fields, text
 from headway.wire.scripts import Script
@@ -36,8 +37,6 @@ log = logging.getLogger("headway.engine")
 RUN = "headway.run"
 #: How many jobs are handed over at once: that holds Redis up for some 3 ms.
 BATCH = 200
-#: For how long a message may be under way until it is taken for lost, in seconds.
-LOST = 30
 _FIELDS = (
     "data",
     "timeout",
@@ -218,7 +217,7 @@ class CarriedBackend(RQBackend):
                 continue
             places = [keys.queue(queue), keys.sent(queue), keys.SENT_MARKS]
             empty = "1" if self.carrier.is_empty(queue) else "0"
-            ids = self._overdue(self.client, places, [queue, empty, LOST, BATCH])
+            ids = self._overdue(self.client, places, [queue, empty, UNDER_WAY, BATCH])
             for job_id in map(text, ids):
                 if self.client.hexists(keys.job(job_id), "status"):
                     self.client.hset(keys.job(job_id), "headway_resent", 1)

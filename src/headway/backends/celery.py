@@ -12,7 +12,7 @@ import socket
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from headway.backend import Capability
+from headway.backends.capabilities import CAPABILITIES
 from headway.backends.carried import CarriedBackend, Carrier, InRedis, Parcel, Words
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class CeleryBackend(CarriedBackend):
     """Has jobs carried by Celery, in the Redis of the jobs."""
 
     engine = "celery"
-    capabilities = frozenset(Capability) - {Capability.DEVICE}
+    capabilities = CAPABILITIES["celery", ""]
 
     def _made_carrier(self) -> Carrier:
         return InRedis(self, in_redis, _length)

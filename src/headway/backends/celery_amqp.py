@@ -7,10 +7,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kombu import Connection, Exchange, Queue
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
 from kombu.pools import ProducerPool
 
-from headway.backend import Capability
+from headway.backends.capabilities import CAPABILITIES
 from headway.backends.carried import CarriedBackend, Carrier, Elsewhere, Parcel
 from headway.backends.celery import EXCHANGE, CeleryBackend, body, headers
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from headway.backends import Context
 
 #: How long the broker may take to answer, in seconds; and how many ask it at once.
-ANSWER, PRODUCERS = 2.0, 16
+ANSWER, PRODUCERS = 2, 16
 _RETRY = {"max_retries": 1, "interval_start": 0, "interval_max": 0}
 
 
@@ -36,10 +37,7 @@ def queue(name: str) -> Queue:
 class CeleryOnAMQP(CeleryBackend):
     """Has jobs carried by Celery, in RabbitMQ."""
 
-    capabilities = CeleryBackend.capabilities - {
-        Capability.AT_FRONT,
-        Capability.QUEUE_ORDER,
-    }
+    capabilities = CAPABILITIES["celery", "RabbitMQ"]
 
     def __init__(self, context: Context) -> None:
         CarriedBackend.__init__(self, context)

@@ -11,8 +11,8 @@ from traceback import format_exception
 from typing import assert_never
 
 from headway.attempt import error_line
-from headway.backend import Capability
 from headway.backends import Context
+from headway.backends.capabilities import CAPABILITIES
 from headway.backends.memory_timetable import MemoryTimetable
 from headway.delivery import Delivery
 from headway.errors import (
@@ -53,7 +53,7 @@ class MemoryBackend:
     """Keeps jobs in this process and runs them when `drain` is called, or at once."""
 
     engine = "memory"
-    capabilities = frozenset(Capability) - {Capability.STOP_RUNNING}
+    capabilities = CAPABILITIES["memory", ""]
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -14,8 +14,8 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from headway.backend import Capability
 from headway.backends import Context, development_redis, rq_hooks
+from headway.backends.capabilities import CAPABILITIES
 from headway.backends.rq_jobs import RQJobs
 from headway.codec import Arguments
 from headway.errors import ConfigurationError, EnqueueError
@@ -47,7 +47,7 @@ class RQBackend(RQJobs):
     """Sends jobs as RQ's own data, and asks and acts by it."""
 
     engine = "rq"
-    capabilities = frozenset(Capability)
+    capabilities = CAPABILITIES["rq", ""]
 
     def __init__(self, context: Context) -> None:
         super().__init__(self._connected, context.clock)

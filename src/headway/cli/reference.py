@@ -14,6 +14,8 @@ from pathlib import Path
 import click
 
 from headway import errors, events
+from headway.backend import Capability
+from headway.backends.capabilities import CAPABILITIES
 from headway.cli import main as headway
 from headway.settings import REDIS_NAMES, Settings
 
@@ -65,6 +67,7 @@ def settings_variables() -> tuple[Variable, ...]:
             "what is longer goes back to its queue. `headway up` waits for 5 more "
             "before it kills.",
         ),
+        *_of_engines(),
         Variable(
             name="PORT",
             default=str(usual.port),
@@ -98,6 +101,25 @@ def settings_variables() -> tuple[Variable, ...]:
             meaning="`text` for people, `json` for machines: one object a line.",
         ),
         *_of_workers(),
+    )
+
+
+def _of_engines() -> Iterator[Variable]:
+    yield Variable(
+        name="HEADWAY_ENGINE",
+        meaning="The engine of all queues that name none of their own: `rq`, `celery`, "
+        "`dramatiq` or `arq`. It wins over `App(engine=...)`.",
+    )
+    yield Variable(
+        name="HEADWAY_BROKER_URL",
+        meaning="RabbitMQ (`amqp://user:password@host:5672/vhost`), where Celery or "
+        "Dramatiq is to keep its messages; else they are in Redis.",
+    )
+    yield Variable(
+        name="HEADWAY_LEASE",
+        default=f"{Settings().lease.total_seconds():g}",
+        meaning="Seconds for which the jobs of a host that is lost are waited for, in "
+        "workers of other engines; `headway worker` has `--lease`.",
     )
 
 
@@ -267,7 +289,51 @@ def _sentence(kind: type) -> str:
     return (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
 
 
-PAGES = {"cli": _cli, "settings": _settings, "errors": _errors, "events": _events}
+def _engines() -> Iterator[str]:
+    yield "# Engines\n"
+    yield (
+        "What each engine can do, with the broker that carries its messages: Redis, if "
+        "nothing is said. What an engine has no flag for is refused when it is defined "
+        "or sent, with `CapabilityError`. [How to choose and change "
+        "one](../how-to/engines.md).\n"
+    )
+    cells = list(CAPABILITIES)
+    names = [f"{engine}<br>{broker}" if broker else engine for engine, broker in cells]
+    yield f"| flag | is | {' | '.join(names)} |"
+    yield f"|---|---|{'---|' * len(cells)}"
+    for flag in Capability:
+        marks = ["yes" if flag in CAPABILITIES[cell] else "no" for cell in cells]
+        yield f"| `{flag.value}` | {MEANINGS[flag]} | {' | '.join(marks)} |"
+    yield (
+        "\nEverything else is the same on all of them: arguments and results, retries, "
+        "timeouts that are raised into the task, expiry, delays, repeats, schedules, "
+        "bulk, workflows, checkpoints, `commit`, the current job, resources, "
+        "middleware. `./scripts/test contract` runs one suite on each, with the "
+        "engine's own worker, and prints which passes what.\n"
+    )
+
+
+#: What stands beside each flag; a flag without words stops the build of the page.
+MEANINGS = {
+    Capability.DELAY: "begin a job later, or at a time",
+    Capability.UNIQUE: "at most one job of a key at a time",
+    Capability.AT_FRONT: "`at_front=True`: in front of all that wait",
+    Capability.QUEUE_ORDER: "one worker serves queues in their order of urgency",
+    Capability.STOP_RUNNING: "`job.cancel()` stops a job that runs",
+    Capability.HARD_TIMEOUT: "a job that overstays in code that does not return is "
+    "killed",
+    Capability.PROGRESS: "`current_job().progress(...)`, `job.progress`",
+    Capability.RECOVERY: "the job of a worker that was killed runs again",
+    Capability.DEVICE: '`Queue(device="cuda")`: each child has a GPU of its own',
+}
+
+PAGES = {
+    "cli": _cli,
+    "engines": _engines,
+    "settings": _settings,
+    "errors": _errors,
+    "events": _events,
+}
 NOTE = "<!-- Made by scripts/docs from the code; do not edit. -->"
 
 

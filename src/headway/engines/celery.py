@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from types import FrameType
 from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded
 from celery import Celery, Task, signals
 from celery.concurrency.base import BasePool
 from celery.exceptions import Ignore, Retry
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from headway.app import App
 from headway.backends.carried import RUN
@@ -77,7 +78,11 @@ class Worker:
         """Be ready before the first job, in a process of the pool."""
         alarm = self.process.alarm
         if isinstance(alarm, Alarm):
-            signal.signal(signal.SIGUSR2, lambda *_: alarm.interrupt())
+
+            def interrupt(_number: int, _frame: FrameType | None) -> None:
+                alarm.interrupt()
+
+            signal.signal(signal.SIGUSR2, interrupt)
 
     def stop(self, **_: object) -> None:
         """Let running jobs end within the grace, then break them off."""
@@ -126,7 +131,14 @@ class JobTask(Task):
             case _:
                 pass
 
-    def on_failure(self, exc: BaseException, task_id: str, *_: object) -> None:
+    def on_failure(
+        self,
+        exc: BaseException,
+        task_id: str,
+        args: object,  # noqa: ARG002 - Celery's
+        kwargs: object,  # noqa: ARG002
+        einfo: object,  # noqa: ARG002
+    ) -> None:
         """Write that a job was killed for its time: nobody else could."""
         if isinstance(exc, TimeLimitExceeded):
             _worker.process.serve().has_overstayed(task_id, float(exc.args[0]))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 #: How many entries of a queue are looked at in one sweep.
 _MOST = 500
+#: For how long a message of another engine may be under way until it is taken for lost,
+#: in seconds.
+UNDER_WAY = 30
 #: For how long it is known that an entry was seen, in seconds.
 _KNOWN = 10
 #: RQ's workers say every thirty seconds that they live, while they run a job.
@@ -58,6 +61,10 @@ class Leftovers:
     def _adopt(self) -> Script:
         return Script("adopt")
 
+    @cached_property
+    def _overdue(self) -> Script:
+        return Script("overdue")
+
     def is_my_turn(self, seconds: float) -> bool:
         """Tell whether nobody else has looked for so long; a lock that runs out."""
         key = keys.sweep(",".join(self._queues))
@@ -82,6 +89,23 @@ class Leftovers:
         left += [each for queue in self._queues for each in self._met(queue)]
         now = self._now()
         return any([self._was_seen(each, pause, now) for each in left])  # noqa: C419 - all are noted
+
+    def recall(self) -> list[str]:
+        """Take back what another engine has, and gives no worker; return the ids.
+
+        So the engine of a queue can be changed while jobs wait in it.
+        """
+        pipeline = self._client.pipeline(transaction=False)
+        for queue in self._queues:
+            pipeline.zcard(keys.sent(queue))
+        counts = zip(self._queues, pipeline.execute(), strict=True)
+        recalled: list[str] = []
+        for queue in [queue for queue, count in counts if count]:
+            places = [keys.queue(queue), keys.sent(queue), keys.SENT_MARKS]
+            arguments: list[Value] = [queue, "1", UNDER_WAY, _MOST]
+            found = self._overdue(self._client, places, arguments)
+            recalled += map(text, found)
+        return recalled
 
     def adopt(self, leftover: Leftover, holder: Holder, ordinal: int) -> Fate:
         """Take a job over, for a holder whose jobs are then to be recovered."""

@@ -9,6 +9,7 @@ over one job at a time, in a thread of its own choice.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import logging
 import threading
@@ -144,7 +145,7 @@ class Carried:
     def is_async(self, task: str) -> bool:
         """Tell whether a task of that name belongs on a loop."""
         try:
-            return asyncio.iscoroutinefunction(self.app.resolve(task).function)
+            return inspect.iscoroutinefunction(self.app.resolve(task).function)
         except HeadwayError:
             return False
 

@@ -48,8 +48,15 @@ class Recovery:
     """What one worker does for others."""
 
     def __init__(
-        self, office: Office, finishers: Finishes, leftovers: Leftovers
+        self,
+        office: Office,
+        finishers: Finishes,
+        leftovers: Leftovers,
+        *,
+        recalls: bool = True,
     ) -> None:
+        """`recalls`: what other engines have of its queues is taken back."""
+        self._recalls = recalls
         self._office = office
         self._finishers = finishers
         self._leftovers = leftovers
@@ -87,6 +94,9 @@ class Recovery:
     def _recover_leftovers(self) -> None:
         if not self._leftovers.is_my_turn(LEFT_BY_RQ * 0.8):
             return
+        if self._recalls:
+            for job_id in self._leftovers.recall():
+                log.info("job %s is taken back from the engine that had it", job_id)
         found = self._leftovers.found(LEFT_BY_RQ * 0.5)
         for worker in sorted({each.worker for each in found}):
             self._take_over(worker, [each for each in found if each.worker == worker])

@@ -48,7 +48,8 @@ class Steward:
         self._carried, self._office, self._backend = carried, carried.office, backend
         self._queues = [queue.name for queue in carried.office.plan.queues]
         leftovers = Leftovers(self._office.client, self._queues)
-        self._recovery = Recovery(self._office, self, leftovers)
+        # Another engine's messages are found by `send_lost`.
+        self._recovery = Recovery(self._office, self, leftovers, recalls=False)
         self._stop, self._now = threading.Event(), threading.Event()
         carried.sends = self._now.set
         self._thread = threading.Thread(
