@@ -127,7 +127,7 @@ def test_the_base_leaves_room_for_arq_and_for_celery():
         assert version in redis.specifier
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "minilm.txt"])
+@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "minilm.txt", "arq.txt"])
 def test_requirements_are_pinned_and_name_no_registry(name):
     text = (ROOT / "requirements" / name).read_text()
     assert text.startswith("# ")
@@ -142,10 +142,11 @@ def test_requirements_are_pinned_and_name_no_registry(name):
         ("run.txt", ["postgres", "graph", "ingest", "dashboard", "embedded"]),
         ("dev.txt", ["dev"]),
         ("minilm.txt", ["minilm"]),
+        ("arq.txt", ["postgres", "graph", "ingest", "dashboard", "embedded", "arq"]),
     ],
 )
 def test_pins_are_within_the_ranges_of_the_project(name, extras):
-    pinned = pins("run.txt") | pins(name)
+    pinned = pins(name) if name == "arq.txt" else pins("run.txt") | pins(name)
     asked = [*map(Requirement, PROJECT["dependencies"]), *requirements(*extras)]
     for requirement in asked:
         version = pinned[canonicalize_name(requirement.name)]
@@ -179,7 +180,11 @@ def registry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra", "redis"), [("celery", (6, 4)), ("arq", (5,)), ("celery,dramatiq", (6, 4))]
+    ("extra", "redis"),
+    [
+        *(("celery", (6, 4)), ("dramatiq", (6, 4)), ("celery,dramatiq", (6, 4))),
+        ("arq", (5,)),
+    ],
 )
 def test_an_engine_resolves_beside_the_base(registry, extra, redis):
     resolved = pip(
@@ -194,6 +199,13 @@ def test_an_engine_resolves_beside_the_base(registry, extra, redis):
     assert found["rq"] == "3.0.0"
     assert Version(found["redis"]).release[: len(redis)] >= redis
     assert (Version(found["redis"]) < Version("6")) is (extra == "arq")
+
+
+def test_arq_has_the_packages_of_all_others_but_for_redis():
+    ours, others = pins("arq.txt"), pins("run.txt")
+    different = {name for name, version in others.items() if ours[name] != version}
+    assert different == {"redis"}
+    assert Version("5") <= ours["redis"] < Version("6")
 
 
 HEAVY = ("arq", "celery", "dramatiq", "flask", "neo4j", "psycopg", "rq", "watchfiles")
