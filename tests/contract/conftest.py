@@ -2,135 +2,51 @@
 
 from __future__ import annotations
 
-import gc
-import hashlib
+import contextlib
 import importlib
-import multiprocessing
-import os
-import re
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from types import ModuleType
-from typing import Protocol
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
-import rq
-from redis import Redis
-from rq.serializers import JSONSerializer
 
-from headway import App, Worker, load_app
-from headway.testing import Harness, in_memory
-from headway.wire import keys
-
-DEADLINE = 20
-FORK = multiprocessing.get_context("fork")
+from headway import App, load_app
+from headway.errors import CapabilityError
+from headway.testing import in_memory
+from tests.contract.engines import DEADLINE, Engine, Memory, OnRedis, Stock
+from tests.contract.matrix import ASKED_BY
 
 
-class Engine(Protocol):
-    app: App
-    tasks: ModuleType
-
-    def work(self) -> None:
-        """Run all that is due, in a worker of this engine."""
-
-    def pass_time(self, time: timedelta) -> None:
-        """Let that much time pass."""
-
-
-class ShiftedClock:
-    """The machine's clock, shifted: processes that are forked later see it, too."""
-
-    def __init__(self) -> None:
-        self.shift = timedelta(0)
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.shift
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each module on the engines that it names."""
+    for name in ASKED_BY:
+        if name in metafunc.fixturenames:
+            engines = [
+                e for e in metafunc.module.ENGINES if e != "memory" or name != "real"
+            ]
+            metafunc.parametrize(name, engines, indirect=True)
 
 
-def shift_store_clock(app: App) -> None:
-    """Let the scripts that say what schedules are due read a clock that tests move."""
-    scripts = app.backend().timetable._scripts
-    for script in (scripts.due_schedules, scripts.send_tick):
-        moved = re.sub(rb"(redis\.)?call\('TIME'\)", b"shifted()", script.text)
-        assert moved != script.text
-        script.text = SHIFTED + moved
-        script.sha = hashlib.sha1(script.text, usedforsecurity=False).hexdigest()
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Where an engine lacks what a test needs, hold that it refuses the test."""
+    missing = _missing(pyfuncitem)
+    if not missing:
+        return (yield)
+    with pytest.raises(CapabilityError, match=missing[0]):
+        yield
+    pyfuncitem.user_properties.append(("refused", missing[0].upper()))
+    return True
 
 
-SHIFTED = b"""
-local function shifted()
-  local time = redis.call('TIME')
-  return { time[1] + (redis.call('GET', 'shift') or 0), time[2] }
-end
-"""
-
-
-class Memory:
-    def __init__(self, harness: Harness, tasks: ModuleType) -> None:
-        self.app, self.tasks, self._harness = harness.app, tasks, harness
-
-    def work(self) -> None:
-        self._harness.drain(raise_failures=False)
-
-    def pass_time(self, time: timedelta) -> None:
-        self._harness.clock.move(time)
-
-
-class OnRedis:
-    """RQ's data, worked on by real processes."""
-
-    def __init__(
-        self, app: App, tasks: ModuleType, url: str, make: Callable[[Redis], rq.Worker]
-    ) -> None:
-        self.app, self.tasks, self.url, self._make = app, tasks, url, make
-        self.clock = app.clock = ShiftedClock()
-        shift_store_clock(app)
-
-    def work(self) -> None:
-        process = self.worker()
-        process.join(DEADLINE)
-        assert process.exitcode == 0
-
-    def worker(self) -> multiprocessing.process.BaseProcess:
-        process = FORK.Process(target=self._serve, daemon=True)
-        process.start()
-        return process
-
-    def _serve(self) -> None:
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), 1)
-            os.dup2(nowhere.fileno(), 2)
-        gc.freeze()  # drivers that other tests have open are not this worker's
-        with Redis.from_url(self.url) as client:
-            self._make(client).work(burst=True, logging_level="CRITICAL")
-
-    def pass_time(self, time: timedelta) -> None:
-        self.clock.shift += time
-        with Redis.from_url(self.url) as client:
-            client.incrby("shift", round(time.total_seconds()))
-            for queue in self.app.queues:
-                key = keys.scheduled(queue.name)
-                for job_id in client.zrange(key, 0, -1):
-                    client.zincrby(key, -time.total_seconds(), job_id)
-        for queue in self.app.queues:
-            self.app.backend().promote(queue.name)
-
-
-def _headway(client: Redis) -> rq.Worker:
-    return Worker(["high", "default", "low"], connection=client)
-
-
-def _stock(client: Redis) -> rq.Worker:
-    return rq.Worker(
-        ["high", "default", "low"], connection=client, serializer=JSONSerializer
-    )
+def _missing(item: pytest.Function) -> list[str]:
+    engines = [item.funcargs[name] for name in ASKED_BY if name in item.funcargs]
+    needed = [flag for mark in item.iter_markers("needs") for flag in mark.args]
+    return [
+        flag
+        for engine in engines
+        for flag in needed
+        if flag not in engine.app.backend().capabilities
+    ]
 
 
 @pytest.fixture
@@ -144,37 +60,30 @@ def sample_app(sample, monkeypatch, tmp_path) -> Iterator[App]:
     app.close()
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each module on the engines that it names."""
-    for name in {"engine", "real"}.intersection(metafunc.fixturenames):
-        engines = [
-            e for e in metafunc.module.ENGINES if e != "memory" or name != "real"
-        ]
-        metafunc.parametrize(name, engines, indirect=True)
-
-
 @pytest.fixture
 def engine(request, sample_app) -> Iterator[Engine]:
-    """The application on an engine; `stock` is RQ's own worker with `-S json`."""
-    tasks = importlib.import_module("sample_tasks.basic")
-    if request.param == "memory":
-        with in_memory(sample_app) as harness:
-            yield Memory(harness, tasks)
+    """The application on an engine; see `cells.py`."""
+    if request.param != "memory":
+        yield from _real(request, sample_app)
         return
-    yield from _on_redis(request, sample_app, tasks, request.param)
+    tasks = importlib.import_module("sample_tasks.basic")
+    with in_memory(sample_app) as harness:
+        yield Memory(harness, tasks)
 
 
 @pytest.fixture
 def real(request, sample_app) -> Iterator[OnRedis]:
     """Those engines whose workers are processes."""
-    tasks = importlib.import_module("sample_tasks.basic")
-    yield from _on_redis(request, sample_app, tasks, request.param)
+    yield from _real(request, sample_app)
 
 
-def _on_redis(request, app: App, tasks: ModuleType, name: str) -> Iterator[OnRedis]:
+def _real(request, app: App) -> Iterator[OnRedis]:
     url = request.getfixturevalue("redis_url")
     request.getfixturevalue("monkeypatch").setenv("REDIS_URL", url)
-    yield OnRedis(app, tasks, url, _headway if name == "rq" else _stock)
+    tasks = importlib.import_module("sample_tasks.basic")
+    kind = Stock if request.param == "stock" else OnRedis
+    with contextlib.closing(kind(app, tasks, url)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -243,6 +243,7 @@ def test_a_running_job_can_be_stopped(real, until):
     worker = real.worker()
     until(lambda: job.status is JobStatus.STARTED)
     assert job.cancel()
+    worker.terminate()
     worker.join(20)
     assert job.status is JobStatus.STOPPED
     with pytest.raises(JobFailedError, match="ended as stopped"):
