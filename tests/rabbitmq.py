@@ -8,7 +8,9 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import amqp
 
@@ -85,6 +87,17 @@ class RabbitMQ:
             with amqp.Connection(address, connect_timeout=1, read_timeout=5):
                 return True
         return False
+
+
+def emptied(url: str, queues: Sequence[str] = ("high", "default", "low")) -> None:
+    """Take what is left in queues, where there are such."""
+    where = urlsplit(url)
+    for queue in queues:
+        with (
+            contextlib.suppress(amqp.NotFound),
+            amqp.Connection(f"{where.hostname}:{where.port}") as connection,
+        ):
+            connection.channel().queue_purge(queue)
 
 
 def _program() -> str:

@@ -21,3 +21,5 @@ CELLS = (
 OURS = tuple(cell for cell in CELLS if cell != "stock")
 #: Those whose workers are processes.
 REAL = CELLS[1:]
+#: Those that carry the data of RQ by messages of their own.
+CARRIED = CELLS[3:]

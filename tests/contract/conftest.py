@@ -6,14 +6,18 @@ import contextlib
 import importlib
 import time
 from collections.abc import Callable, Generator, Iterator
+from types import ModuleType
 
 import pytest
 
 from headway import App, load_app
 from headway.errors import CapabilityError
 from headway.testing import in_memory
+from tests.contract.carried import PROGRAMS, Carried
+from tests.contract.cells import CARRIED
 from tests.contract.engines import DEADLINE, Engine, Memory, OnRedis, Stock
-from tests.contract.matrix import ASKED_BY
+from tests.contract.matrix import ASKED_BY, cell_of
+from tests.rabbitmq import emptied
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -50,7 +54,22 @@ def _missing(item: pytest.Function) -> list[str]:
 
 
 @pytest.fixture
-def sample_app(sample, monkeypatch, tmp_path) -> Iterator[App]:
+def chosen(request, monkeypatch) -> None:
+    """The environment of a cell names its engine, and its servers."""
+    cell = cell_of(request.node) or "memory"
+    engine, _, broker = cell.partition("-")
+    if engine != "memory":
+        monkeypatch.setenv("REDIS_URL", request.getfixturevalue("redis_url"))
+    if cell in CARRIED:
+        monkeypatch.setenv("HEADWAY_ENGINE", engine)
+    if broker == "rabbitmq":
+        url = request.getfixturevalue("rabbitmq_url")
+        monkeypatch.setenv("HEADWAY_BROKER_URL", url)
+        emptied(url)
+
+
+@pytest.fixture
+def sample_app(sample, chosen, monkeypatch, tmp_path) -> Iterator[App]:
     monkeypatch.setenv("HEADWAY_APP", "sample_app:app")
     monkeypatch.setenv("SAMPLE_LOG", str(tmp_path / "log"))
     (tmp_path / "log").touch()
@@ -79,11 +98,19 @@ def real(request, sample_app) -> Iterator[OnRedis]:
 
 def _real(request, app: App) -> Iterator[OnRedis]:
     url = request.getfixturevalue("redis_url")
-    request.getfixturevalue("monkeypatch").setenv("REDIS_URL", url)
     tasks = importlib.import_module("sample_tasks.basic")
-    kind = Stock if request.param == "stock" else OnRedis
-    with contextlib.closing(kind(app, tasks, url)) as made:
+    with contextlib.closing(_made(request.param, app, tasks, url)) as made:
         yield made
+
+
+def _made(cell: str, app: App, tasks: ModuleType, url: str) -> OnRedis:
+    match cell.partition("-")[0]:
+        case "rq":
+            return OnRedis(app, tasks, url)
+        case "stock":
+            return Stock(app, tasks, url)
+        case engine:
+            return Carried(app, tasks, url, PROGRAMS[engine])
 
 
 @pytest.fixture

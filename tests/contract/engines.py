@@ -12,6 +12,7 @@ import signal
 import time
 from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
@@ -32,8 +33,8 @@ class Engine(Protocol):
     app: App
     tasks: ModuleType
 
-    def work(self) -> None:
-        """Run all that is due, in a worker of this engine."""
+    def work(self, *, leave: bool = False) -> None:
+        """Run all that is due, in a worker of this engine; or until that has left."""
 
     def pass_time(self, time: timedelta) -> None:
         """Let that much time pass."""
@@ -77,7 +78,7 @@ class Memory:
     def __init__(self, harness: Harness, tasks: ModuleType) -> None:
         self.app, self.tasks, self._harness = harness.app, tasks, harness
 
-    def work(self) -> None:
+    def work(self, *, leave: bool = False) -> None:
         self._harness.drain(raise_failures=False)
 
     def pass_time(self, time: timedelta) -> None:
@@ -89,11 +90,13 @@ class OnRedis:
 
     def __init__(self, app: App, tasks: ModuleType, url: str) -> None:
         self.app, self.tasks, self.url = app, tasks, url
+        #: What its workers write of themselves.
+        self.said = Path(os.environ["SAMPLE_LOG"]).with_name("said")
         self.clock = app.clock = ShiftedClock()
         self._started: list[BaseProcess] = []
         shift_store_clock(app)
 
-    def work(self) -> None:
+    def work(self, *, leave: bool = False) -> None:
         process = self.worker(burst=True)
         process.join(DEADLINE)
         assert process.exitcode == 0
@@ -105,12 +108,15 @@ class OnRedis:
         self._started.append(process)
         return process
 
-    def _serve(self, burst: bool) -> None:
+    def _be_alone(self) -> None:
         os.setsid()  # it and what it starts are ended together
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), 1)
-            os.dup2(nowhere.fileno(), 2)
+        with self.said.open("a") as said:
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
         gc.freeze()  # drivers that other tests have open are not this worker's
+
+    def _serve(self, burst: bool) -> None:
+        self._be_alone()
         with Redis.from_url(self.url) as client:
             made = self._made(client)
             made.work(burst=burst, logging_level="CRITICAL")
@@ -132,9 +138,18 @@ class OnRedis:
     def close(self) -> None:
         """End what is still there."""
         for process in self._started:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.join(DEADLINE)
+            end(process, signal.SIGKILL)
+
+
+def end(worker: BaseProcess, how: signal.Signals) -> None:
+    """Tell a worker to leave, or kill it with all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        if how is signal.SIGKILL:
+            os.killpg(worker.pid, how)
+        else:
+            os.kill(worker.pid, how)
+    worker.join(DEADLINE)
+    assert worker.exitcode in {0, -signal.SIGKILL} or how is signal.SIGKILL
 
 
 class Stock(OnRedis):

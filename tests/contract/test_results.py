@@ -15,8 +15,9 @@ from headway.errors import (
     JobNotFoundError,
     ResultTimeoutError,
 )
+from tests.contract.cells import CELLS
 
-ENGINES = ("memory", "rq", "stock")
+ENGINES = CELLS
 
 
 def test_a_job_runs_and_its_result_comes_back(engine):

@@ -6,8 +6,9 @@ import pytest
 
 from headway import JobStatus, Retry, fixed
 from headway.errors import JobFailedError, JobStateError
+from tests.contract.cells import CELLS
 
-ENGINES = ("memory", "rq", "stock")
+ENGINES = CELLS
 HOUR = timedelta(hours=1)
 
 

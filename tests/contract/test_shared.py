@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from headway.errors import ArgumentError
+from tests.contract.cells import CELLS
 
-ENGINES = ("memory", "rq", "stock")
+ENGINES = CELLS
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def shared(engine):
 
 def test_a_resource_is_handed_over_and_closed_in_the_end(engine, shared, log):
     jobs = [shared.count.enqueue(number) for number in range(2)]
-    engine.work()
+    engine.work(leave=True)
     assert [job.result(timeout=5) for job in jobs] == [True, True]
     engine.app.close()
     lines = log()
