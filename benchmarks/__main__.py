@@ -24,6 +24,7 @@ SCENARIOS = (
     "cpu",
     "memory",
     "scale",
+    "overhead",
 )
 
 

@@ -15,7 +15,7 @@ REDIS = os.environ["BENCH_REDIS"]
 #: Whether every contestant is to store what its tasks return.
 RESULTS = os.environ["BENCH_RESULTS"] == "yes"
 CORES = os.cpu_count() or 1
-WAIT = 0.005
+WAIT, TEN = 0.005, 0.01
 LONG = 1.0
 WARM = 0.02
 
@@ -47,6 +47,13 @@ def wait(number: int) -> None:
     """Wait, as for a database."""
     time.sleep(WAIT)
     RAN[number] += 1
+
+
+def ten(number: int) -> int:
+    """Take ten milliseconds, and return a result to be stored."""
+    time.sleep(TEN)
+    RAN[number] += 1
+    return number
 
 
 def compute(number: int) -> None:
@@ -91,6 +98,12 @@ async def wait_async(number: int) -> None:
     RAN[number] += 1
 
 
+async def ten_async(number: int) -> int:
+    await asyncio.sleep(TEN)
+    RAN[number] += 1
+    return number
+
+
 async def compute_async(number: int) -> None:
     compute(number)
 
@@ -102,7 +115,7 @@ async def warm_async(number: int) -> None:  # noqa: ARG001 - called as all are
 
 PLAIN = {
     body.__name__: body
-    for body in (empty, echo, stamp, long, wait, compute, warm, hold)
+    for body in (empty, echo, stamp, long, wait, ten, compute, warm, hold)
 }
 ASYNC = {
     body.__name__.removesuffix("_async"): body
@@ -112,6 +125,7 @@ ASYNC = {
         stamp_async,
         long_async,
         wait_async,
+        ten_async,
         compute_async,
         warm_async,
     )

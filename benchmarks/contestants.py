@@ -43,8 +43,8 @@ class Contestant:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is Headway."""
-        return self.peer == OURS
+        """Whether it is Headway, on whichever engine."""
+        return self.peer.startswith(OURS)
 
     def command(self) -> list[str]:
         """Return what starts its workers."""

@@ -24,17 +24,29 @@ def programs(peer: str) -> Path:
         CannotRunError: pip could not install it.
     """
     home, stamp = ROOT / ".bench" / peer, _stamp(peer)
+    needs_us = peer.startswith("headway")
     made = home / "made-from"
     if not made.exists() or made.read_text() != stamp:
         print(f"bench: installing {peer} into {home}", file=sys.stderr)
         # The same Python for all, ours included; pip is lent, not installed.
         venv.create(home, clear=True, symlinks=True, with_pip=False)
-        _install(home, "--no-deps", "-r", str(PINS / f"{peer}.txt"))
-        if peer == "headway":
+        _install(home, "--no-deps", *_pins(peer))
+        if needs_us:
             own = ("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
             _install(home, *own)
         made.write_text(stamp)
     return home / "bin"
+
+
+def _pins(peer: str) -> list[str]:
+    """Return what a peer's environment holds; of two pins an engine's own counts."""
+    own, _, engine = peer.partition("_on_")
+    pinned: dict[str, str] = {}
+    for name in filter(None, (own, engine)):
+        for line in (PINS / f"{name}.txt").read_text().splitlines():
+            if not line.startswith("#"):
+                pinned[line.partition("==")[0].lower()] = line
+    return list(pinned.values())
 
 
 def _install(home: Path, *what: str) -> None:
@@ -46,7 +58,7 @@ def _install(home: Path, *what: str) -> None:
 
 def _stamp(peer: str) -> str:
     """Return what the environment is made from, and for which Python and place."""
-    parts = [sys.version, str(ROOT), (PINS / f"{peer}.txt").read_text()]
-    if peer == "headway":
+    parts = [sys.version, str(ROOT), *_pins(peer)]
+    if peer.startswith("headway"):
         parts.append((ROOT / "pyproject.toml").read_text())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

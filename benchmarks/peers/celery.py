@@ -12,7 +12,7 @@ from benchmarks.setup import Setup
 app = Celery("bench", broker=REDIS, backend=REDIS if RESULTS else None)
 app.conf.update(
     task_ignore_result=not RESULTS,
-    worker_prefetch_multiplier=64,
+    worker_prefetch_multiplier=64,  # unless a set-up says otherwise
     worker_enable_remote_control=False,
     broker_connection_retry_on_startup=True,
 )
@@ -50,6 +50,17 @@ SETUPS = (
         copies=CORES,
         processes=CORES,
         share=0.25,
+    ),
+)
+
+#: As Headway's on Celery: see `headway_on_celery`.
+SETUPS += (
+    Setup(
+        name="celery itself",
+        command=(*_WORKER, "-P", "prefork", "-c", "2", "--prefetch-multiplier", "8"),
+        settings="-P prefork -c 2, prefetch 8; a result of each job in Redis",
+        uses=("overhead",),
+        processes=2,
     ),
 )
 
