@@ -1,8 +1,7 @@
 """What Headway costs on an engine, beside that engine's own API and worker.
 
-Jobs of ten milliseconds whose results both sides store, with the same worker options;
-empty jobs beside them, for who wants to know what a lease costs in round trips. Which of
-the two begins alternates by round.
+Jobs of ten milliseconds whose results both sides store, with the same worker options,
+by turns; and empty jobs, for who wants to know what a lease costs in round trips.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def _play(engine: str, report: Report, options: Options) -> None:
 
 
 def _over(rounds: Rounds, figure: str) -> float | None:
-    """Return how much more ours takes, as a part of theirs: the median of the rounds."""
+    """Return how much more ours takes, as a part of theirs: the rounds' median."""
     ours, theirs = rounds.ours(figure), rounds.fastest_peer(figure)
     if ours is None or theirs is None:
         return None
