@@ -88,6 +88,9 @@ class Carrier(Protocol):
 class CarriedBackend(RQBackend):
     """Keeps jobs as RQ does, and has them carried."""
 
+    #: Where its messages are, if not in the Redis of the jobs.
+    broker = ""
+
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._is_task = context.is_task

@@ -37,7 +37,8 @@ def queue(name: str) -> Queue:
 class CeleryOnAMQP(CeleryBackend):
     """Has jobs carried by Celery, in RabbitMQ."""
 
-    capabilities = CAPABILITIES["celery", "RabbitMQ"]
+    broker = "RabbitMQ"
+    capabilities = CAPABILITIES["celery", broker]
 
     def __init__(self, context: Context) -> None:
         CarriedBackend.__init__(self, context)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from redis.exceptions import RedisError
 
 from headway.app import App
+from headway.backends.carried import CarriedBackend
 from headway.declared_schedules import look_for_schedules
 from headway.errors import ConfigurationError, StoreError
 from headway.observe.queues import paused_names
@@ -123,6 +124,7 @@ class Doctor:
             self._connections,
             self._encryption,
             self._queues,
+            self._brokers,
             self._workers,
             self._due,
             self._schedules,
@@ -270,6 +272,7 @@ class Doctor:
                 yield problem("queues", said, "rename or delete that key")
                 continue
             waiting = self._client.llen(keys.queue(queue.name))
+            waiting += self._client.zcard(keys.sent(queue.name))
             mend = f"start `headway worker {queue.name}`"
             if queue.name in paused:
                 said = f"{queue.name}: {waiting} waiting, and it is paused"
@@ -281,6 +284,25 @@ class Doctor:
                 yield problem("queues", said, mend)
             else:
                 yield warning("queues", f"{queue.name}: no worker serves it", mend)
+
+    def _brokers(self) -> Findings:
+        """Ask the brokers of engines that keep their messages elsewhere."""
+        if self._app is None:
+            return
+        for queue in self._app.queues:
+            backend = self._app.backend(queue.engine)
+            if not isinstance(backend, CarriedBackend) or not backend.broker:
+                continue
+            about, broker = f"{queue.name}: {backend.engine}", backend.broker
+            try:
+                is_empty = backend.carrier.is_empty(queue.name)
+            except Exception as error:  # noqa: BLE001 - whatever its client raises
+                said = f"{about} on {broker} does not answer: {error}"
+                mend = "see HEADWAY_BROKER_URL; until it does, jobs are kept in Redis"
+                yield problem("broker", said, mend)
+            else:
+                what = "no messages wait" if is_empty else "messages wait"
+                yield ok("broker", f"{about} on {broker}, {what}")
 
     def _workers(self) -> Findings:
         if self._client.exists(keys.SUSPENDED):
