@@ -229,3 +229,16 @@ def test_an_environment_that_cannot_be_used(env, about, words, doctor):
     code, found = doctor("--strict", **env)
     assert code == 1
     assert words in said(found, about)
+
+
+def test_a_broker_that_does_not_answer_is_told(doctor):
+    code, found = doctor(
+        "--strict",
+        HEADWAY_ENGINE="celery",
+        HEADWAY_BROKER_URL="amqp://guest:secret@127.0.0.1:1/",
+    )
+    assert code == 1
+    assert ("problem", "broker") in bad(found)
+    assert "celery on RabbitMQ does not answer" in said(found, "broker")
+    assert "jobs are kept in Redis" in said(found, "broker")
+    assert "secret" not in said(found, "broker")

@@ -290,7 +290,11 @@ class Doctor:
         if self._app is None:
             return
         for queue in self._app.queues:
-            backend = self._app.backend(queue.engine)
+            try:
+                backend = self._app.backend(queue.engine)
+            except ConfigurationError as error:
+                yield problem("broker", f"{queue.name}: {error}")
+                continue
             if not isinstance(backend, CarriedBackend) or not backend.broker:
                 continue
             about, broker = f"{queue.name}: {backend.engine}", backend.broker
