@@ -80,6 +80,7 @@ class _Broker:
     def close(self) -> None:
         if self._pool is not None and self._process == os.getpid():
             self._pool.force_close_all()
+            self._pool.connections.force_close_all()
         self._pool = None
 
     @contextmanager
@@ -95,6 +96,7 @@ class _Broker:
                     "write_timeout": ANSWER,
                 },
             )
-            self._pool, self._process = ProducerPool(connection, PRODUCERS), os.getpid()
+            self._pool = ProducerPool(connection.Pool(PRODUCERS), PRODUCERS)
+            self._process = os.getpid()
         with self._pool.acquire(block=True, timeout=ANSWER) as producer:
             yield producer
