@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from types import ModuleType
 
 import celery.bin.worker  # noqa: F401 - so that what is forked has it already
@@ -16,7 +19,8 @@ from redis import Redis
 
 from headway import App
 from headway.wire import keys
-from tests.contract.engines import DEADLINE, QUEUES, OnRedis, end
+from tests.contract.arq_workers import ArqWorker, Zygote
+from tests.contract.engines import DEADLINE, QUEUES, OnRedis, be_alone, end
 
 BETWEEN_LOOKS = 0.01
 
@@ -41,8 +45,17 @@ class Carried(OnRedis):
         # To be told to leave takes Celery and Dramatiq two seconds: few tests wait.
         end(worker, signal.SIGTERM if leave else signal.SIGKILL)
 
+    def worker(self, *, burst: bool = False) -> BaseProcess:
+        # Kombu closes in a fork what it finds open, and so here as well.
+        self.app.backend().carrier.close()
+        return super().worker(burst=burst)
+
+    def pass_time(self, time: timedelta) -> None:
+        super().pass_time(time)
+        self.app.backend().relay(QUEUES)  # as a scheduler does
+
     def _serve(self, burst: bool) -> None:
-        self._be_alone()
+        be_alone(self.said)
         sys.exit(self._program())
 
     def _workers(self) -> set[bytes]:
@@ -51,16 +64,30 @@ class Carried(OnRedis):
 
     def _is_done(self) -> bool:
         """Tell whether nothing is left that a worker would do."""
-        now = self.clock.now().timestamp()
         with Redis.from_url(self.url) as client:
             pipeline = client.pipeline()
             pipeline.keys(f"{keys.LEASE_PREFIX}*")
+            paused = {name.decode() for name in client.smembers(keys.PAUSED)}
             for queue in QUEUES:
-                pipeline.llen(keys.queue(queue))
+                if queue not in paused:
+                    pipeline.llen(keys.queue(queue))
                 pipeline.zcard(keys.sent(queue))
-                pipeline.zcount(keys.scheduled(queue), "-inf", now)
+                pipeline.zcount(keys.scheduled(queue), "-inf", time.time())
             left = pipeline.execute()
         return not any(left) and all(map(self.app.backend().carrier.is_empty, QUEUES))
+
+
+class ByArq(Carried):
+    """Those jobs, run by arq's worker, whose environment is another."""
+
+    def __init__(self, app: App, tasks: ModuleType, url: str, zygote: Zygote) -> None:
+        super().__init__(app, tasks, url, lambda: None)
+        self._zygote = zygote
+
+    def worker(self, *, burst: bool = False) -> ArqWorker:
+        worker = self._zygote.fork(self.said, self.clock.shift)
+        self._started.append(worker)
+        return worker
 
 
 def by_celery() -> object:
@@ -68,7 +95,7 @@ def by_celery() -> object:
 
     warnings.filterwarnings("ignore", category=SecurityWarning)  # in CI it is root
     options = ("--without-mingle", "--without-gossip", "--without-heartbeat")
-    which = ("-Q", ",".join(QUEUES), "--concurrency", "1")
+    which = ("-n", f"{os.getpid()}@%h", "-Q", ",".join(QUEUES), "--concurrency", "1")
     app.worker_main(["worker", *which, *options])
     return 0
 

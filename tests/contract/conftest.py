@@ -5,19 +5,27 @@ from __future__ import annotations
 import contextlib
 import importlib
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import pytest
 
 from headway import App, load_app
+from headway.backend import Capability
+from headway.backends import capabilities
 from headway.errors import CapabilityError
 from headway.testing import in_memory
-from tests.contract.carried import PROGRAMS, Carried
+from tests.contract.arq_workers import Zygote
+from tests.contract.carried import PROGRAMS, ByArq, Carried
 from tests.contract.cells import CARRIED
 from tests.contract.engines import DEADLINE, Engine, Memory, OnRedis, Stock
 from tests.contract.matrix import ASKED_BY, cell_of
 from tests.rabbitmq import emptied
+
+#: What no call asks for: that it is missing is told by the flags alone.
+NEVER_ASKED_FOR = frozenset(
+    {Capability.HARD_TIMEOUT, Capability.QUEUE_ORDER, Capability.RECOVERY}
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -30,27 +38,42 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, engines, indirect=True)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Where an engine lacks what a test needs, hold that it refuses the test."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Where an engine lacks what a test needs, hold that it refuses that."""
     missing = _missing(pyfuncitem)
-    if not missing:
-        return (yield)
-    with pytest.raises(CapabilityError, match=missing[0]):
-        yield
-    pyfuncitem.user_properties.append(("refused", missing[0].upper()))
+    if missing is None:
+        return None
+    pyfuncitem.user_properties.append(("refused", missing.name))
+    with pytest.raises(CapabilityError, match=missing.value):
+        _ask(pyfuncitem, missing)
     return True
 
 
-def _missing(item: pytest.Function) -> list[str]:
-    engines = [item.funcargs[name] for name in ASKED_BY if name in item.funcargs]
+def _ask(item: pytest.Function, missing: Capability) -> None:
+    if missing in NEVER_ASKED_FOR:
+        app = _engine(item).app
+        can = app.backend().capabilities
+        capabilities.refuse(item.name, missing, app.engine, can)
+    else:
+        wanted = item._fixtureinfo.argnames
+        item.obj(**{name: item.funcargs[name] for name in wanted})
+
+
+def _missing(item: pytest.Function) -> Capability | None:
     needed = [flag for mark in item.iter_markers("needs") for flag in mark.args]
-    return [
-        flag
-        for engine in engines
-        for flag in needed
-        if flag not in engine.app.backend().capabilities
-    ]
+    return next(
+        (
+            flag
+            for flag in needed
+            if flag not in _engine(item).app.backend().capabilities
+        ),
+        None,
+    )
+
+
+def _engine(item: pytest.Function) -> Engine:
+    return next(item.funcargs[name] for name in ASKED_BY if name in item.funcargs)
 
 
 @pytest.fixture
@@ -79,6 +102,13 @@ def sample_app(sample, chosen, monkeypatch, tmp_path) -> Iterator[App]:
     app.close()
 
 
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """What forks workers of arq; started for who asks first."""
+    with contextlib.closing(Zygote()) as made:
+        yield made
+
+
 @pytest.fixture
 def engine(request, sample_app) -> Iterator[Engine]:
     """The application on an engine; see `cells.py`."""
@@ -99,16 +129,18 @@ def real(request, sample_app) -> Iterator[OnRedis]:
 def _real(request, app: App) -> Iterator[OnRedis]:
     url = request.getfixturevalue("redis_url")
     tasks = importlib.import_module("sample_tasks.basic")
-    with contextlib.closing(_made(request.param, app, tasks, url)) as made:
+    with contextlib.closing(_made(request, app, tasks, url)) as made:
         yield made
 
 
-def _made(cell: str, app: App, tasks: ModuleType, url: str) -> OnRedis:
-    match cell.partition("-")[0]:
+def _made(request, app: App, tasks: ModuleType, url: str) -> OnRedis:
+    match request.param.partition("-")[0]:
         case "rq":
             return OnRedis(app, tasks, url)
         case "stock":
             return Stock(app, tasks, url)
+        case "arq":
+            return ByArq(app, tasks, url, request.getfixturevalue("zygote"))
         case engine:
             return Carried(app, tasks, url, PROGRAMS[engine])
 

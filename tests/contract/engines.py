@@ -9,7 +9,9 @@ import multiprocessing
 import os
 import re
 import signal
+import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -21,6 +23,7 @@ from redis import Redis
 from rq.serializers import JSONSerializer
 
 from headway import App, Worker
+from headway.settings import Settings
 from headway.testing import Harness
 from headway.wire import keys
 
@@ -43,8 +46,8 @@ class Engine(Protocol):
 class ShiftedClock:
     """The machine's clock, shifted: processes that are forked later see it, too."""
 
-    def __init__(self) -> None:
-        self.shift = timedelta(0)
+    def __init__(self, shift: timedelta = timedelta(0)) -> None:
+        self.shift = shift
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.shift
@@ -108,21 +111,17 @@ class OnRedis:
         self._started.append(process)
         return process
 
-    def _be_alone(self) -> None:
-        os.setsid()  # it and what it starts are ended together
-        with self.said.open("a") as said:
-            os.dup2(said.fileno(), 1)
-            os.dup2(said.fileno(), 2)
-        gc.freeze()  # drivers that other tests have open are not this worker's
-
     def _serve(self, burst: bool) -> None:
-        self._be_alone()
+        be_alone(self.said)
         with Redis.from_url(self.url) as client:
             made = self._made(client)
             made.work(burst=burst, logging_level="CRITICAL")
 
     def _made(self, client: Redis) -> rq.Worker:
-        return Worker(QUEUES, connection=client)
+        worker = Worker(QUEUES, connection=client)
+        lease = Settings.from_environment().lease  # the commands have an option for it
+        worker.plan = replace(worker.plan, lease=lease)
+        return worker
 
     def pass_time(self, time: timedelta) -> None:
         self.clock.shift += time
@@ -139,6 +138,16 @@ class OnRedis:
         """End what is still there."""
         for process in self._started:
             end(process, signal.SIGKILL)
+
+
+def be_alone(said: Path | str) -> None:
+    """Make a forked process one of its own, which says what it says to a file."""
+    os.setsid()  # it and what it starts are ended together
+    tempfile.tempdir = str(Path(said).parent)
+    with Path(said).open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    gc.freeze()  # drivers that other tests have open are not this worker's
 
 
 def end(worker: BaseProcess, how: signal.Signals) -> None:
