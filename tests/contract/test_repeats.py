@@ -9,7 +9,7 @@ import pytest
 from headway import JobStatus, Repeat, Retry, Unique, fixed
 from headway.errors import ConfigurationError, JobFailedError
 
-ENGINES = ("memory", "rq")
+ENGINES = ("memory", "rq", "celery-redis")
 HOUR = timedelta(hours=1)
 HOURLY = Repeat(2, HOUR)
 

@@ -58,6 +58,22 @@ def test_each_kind_of_argument_arrives_as_it_was_sent(engine):
     )
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, True, -(2**70), 1.5e300, "", "\u2028 \x00 é 😀"),
+        {"list": [1, [2, {"three": None}]], "": {}},
+        "long " * 40_000,
+    ],
+    ids=["none", "true", "int", "float", "empty", "text", "nested", "long"],
+)
+def test_whatever_is_json_comes_back_as_it_was_sent(engine, value):
+    job = engine.tasks.echo.enqueue(value)
+    engine.work()
+    assert job.result(timeout=5) == value
+    assert job.info().args == (value,)
+
+
 def test_results_come_back_as_the_task_is_annotated(engine):
     from sample_tasks.shapes import Point
 
@@ -94,6 +110,24 @@ def test_a_failure_carries_its_traceback(engine):
     assert info.errors == ("ValueError: no bread",)
     assert info.error
     assert "ValueError: no bread" in info.error
+
+
+def test_an_async_task_that_fails_is_told_alike(engine):
+    job = engine.tasks.fail_async.enqueue("no milk")
+    engine.work()
+    assert job.status is JobStatus.FAILED
+    info = job.info()
+    assert info.errors == ("ValueError: no milk",)
+    assert "raise ValueError(text)" in info.error
+
+
+def test_what_led_to_a_failure_is_told_with_it(engine):
+    job = engine.tasks.fail_because.enqueue("no salt")
+    engine.work()
+    info = job.info()
+    assert info.errors == ("Flaky: for a reason",)
+    assert info.error.index("ValueError: no salt") < info.error.index("Flaky: for a")
+    assert "direct cause" in info.error
 
 
 def test_a_result_that_cannot_be_written_fails_the_job(engine):

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from headway import JobStatus, Retry, fixed
+from headway.backend import Capability
 from headway.errors import JobFailedError, JobStateError
-from tests.contract.cells import CELLS
+from tests.contract.cells import CELLS, needs
 
 ENGINES = CELLS
 HOUR = timedelta(hours=1)
@@ -58,6 +59,17 @@ def test_the_next_attempt_waits_for_its_time(engine):
     engine.pass_time(HOUR + timedelta(seconds=2))
     engine.work()
     assert (job.result(timeout=5), job.info().attempt) == (2, 2)
+
+
+def test_each_attempt_waits_longer_than_the_one_before(engine):
+    job = engine.tasks.longer_and_longer.enqueue()
+    for minutes in (10, 20):
+        engine.work()
+        left = job.info().due - engine.app.clock.now()
+        assert abs(left - timedelta(minutes=minutes)) < timedelta(seconds=20)
+        engine.pass_time(timedelta(minutes=minutes, seconds=2))
+    engine.work()
+    assert (job.status, job.info().attempt) == (JobStatus.FAILED, 3)
 
 
 def test_an_exception_that_says_when_is_believed(engine):
@@ -137,8 +149,17 @@ def test_expiry_counts_from_the_time_a_job_is_due(engine):
     assert job.result(timeout=5) == 2
 
 
+@needs(Capability.HARD_TIMEOUT)
 def test_a_task_that_runs_too_long_is_stopped(real):
     job = real.tasks.slow.enqueue()
     real.work()
     with pytest.raises(JobFailedError, match="TaskTimeoutError: .*slow"):
+        job.result(timeout=5)
+
+
+@pytest.mark.parametrize("name", ["busy", "slow_async"])
+def test_a_task_that_runs_too_long_in_code_of_its_own_is_stopped(real, name):
+    job = getattr(real.tasks, name).enqueue()
+    real.work()
+    with pytest.raises(JobFailedError, match=f"TaskTimeoutError: .*{name}"):
         job.result(timeout=5)

@@ -10,8 +10,9 @@ import pytest
 from headway import At, Cron, Every, Retry, Schedule
 from headway.errors import ConfigurationError, ScheduleNotFoundError
 from headway.scheduler import Scheduler
+from tests.contract.cells import OURS
 
-ENGINES = ["memory", "rq"]
+ENGINES = OURS
 HOUR = timedelta(hours=1)
 
 

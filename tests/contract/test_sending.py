@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from headway import JobStatus, Unique
+from headway.backend import Capability
 from headway.errors import (
     ArgumentError,
     ConfigurationError,
@@ -12,8 +13,9 @@ from headway.errors import (
     JobFailedError,
     JobNotFoundError,
 )
+from tests.contract.cells import OURS, needs
 
-ENGINES = ("memory", "rq")
+ENGINES = OURS
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 
 
@@ -25,6 +27,12 @@ def test_many_messages_are_many_jobs_in_their_order(engine, log):
     assert engine.app.enqueue_many([]) == []
     engine.work()
     assert log() == ["0", "1", "2", "3", "4"]
+
+
+def test_a_thousand_messages_are_a_thousand_jobs(engine):
+    jobs = engine.app.enqueue_many([engine.tasks.add.message(n) for n in range(1000)])
+    engine.work()
+    assert [job.info().result for job in jobs] == list(range(1, 1001))
 
 
 def test_messages_of_many_kinds_go_together(engine):
@@ -41,6 +49,7 @@ def test_messages_of_many_kinds_go_together(engine):
     assert [str(i.status) for i in infos] == ["queued", "queued", "scheduled"]
 
 
+@needs(Capability.QUEUE_ORDER)
 def test_queues_are_served_in_their_order(engine, log):
     for queue in ("low", "default", "high"):
         engine.tasks.order.using(queue=queue).enqueue(queue)
@@ -48,6 +57,7 @@ def test_queues_are_served_in_their_order(engine, log):
     assert log() == ["high", "default", "low"]
 
 
+@needs(Capability.AT_FRONT)
 def test_a_job_may_go_in_front(engine, log):
     for text in ("first", "second"):
         engine.tasks.order.enqueue(text)
@@ -56,6 +66,7 @@ def test_a_job_may_go_in_front(engine, log):
     assert log() == ["urgent", "first", "second"]
 
 
+@needs(Capability.AT_FRONT)
 def test_a_delayed_job_may_go_in_front_when_it_is_due(engine, log):
     engine.tasks.order.using(at_front=True, delay=HOUR).enqueue("urgent")
     engine.tasks.order.enqueue("first")
@@ -192,6 +203,7 @@ def test_the_shortest_time_to_live_makes_no_half_a_job(engine):
     assert job.result(timeout=5) == 2
 
 
+@needs(Capability.RECOVERY)
 def test_a_key_is_taken_over_from_a_job_that_crashed(real):
     job = real.tasks.crash.enqueue()
     assert real.tasks.crash.enqueue().duplicate
@@ -238,13 +250,15 @@ def test_a_retry_that_waits_can_be_canceled_and_tells_its_attempts(engine):
     assert (info.status, info.attempt) == (JobStatus.CANCELED, 1)
 
 
-def test_a_running_job_can_be_stopped(real, until):
-    job = real.tasks.wait_to_be_stopped.enqueue()
-    worker = real.worker()
+@needs(Capability.STOP_RUNNING)
+@pytest.mark.parametrize("name", ["wait_to_be_stopped", "wait_to_be_stopped_async"])
+def test_a_running_job_can_be_stopped_and_the_next_one_runs(real, until, log, name):
+    job = getattr(real.tasks, name).enqueue()
+    real.worker()
     until(lambda: job.status is JobStatus.STARTED)
     assert job.cancel()
-    worker.terminate()
-    worker.join(20)
+    real.tasks.order.enqueue("next")
+    until(lambda: log() == ["next"])
     assert job.status is JobStatus.STOPPED
     with pytest.raises(JobFailedError, match="ended as stopped"):
         job.result(timeout=5)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from headway import Retry, Unique, current_job, fixed
+from headway import Retry, Unique, current_job, exponential, fixed
 from sample_tasks import task
 from sample_tasks.shapes import Colour, Point
 
@@ -63,8 +64,26 @@ def echo_point(point: Point) -> Point:
 
 
 @task
+def echo(value: Any) -> Any:
+    return value
+
+
+@task
 def fail(text: str) -> None:
     raise ValueError(text)
+
+
+@task
+async def fail_async(text: str) -> None:
+    raise ValueError(text)
+
+
+@task
+def fail_because(text: str) -> None:
+    try:
+        fail(text)
+    except ValueError as error:
+        raise Flaky("for a reason") from error
 
 
 @task(retry=Retry(attempts=3, backoff=AT_ONCE, on=(Flaky,), never=(KeyError,)))
@@ -82,6 +101,11 @@ def later() -> int:
     if job and job.attempt == 1:
         raise Flaky("first")
     return 2
+
+
+@task(retry=Retry(attempts=3, backoff=exponential(base=600, jitter=False)))
+def longer_and_longer() -> None:
+    raise Flaky("again")
 
 
 @task(retry=Retry(attempts=2, backoff=AT_ONCE))
@@ -114,9 +138,39 @@ def slow() -> None:
     time.sleep(30)
 
 
+@task(timeout=timedelta(seconds=1))
+async def slow_async() -> None:
+    await asyncio.sleep(30)
+
+
+@task(timeout=timedelta(seconds=1))
+def busy() -> None:
+    for _ in range(3000):
+        time.sleep(0.01)
+
+
 @task
 def wait_to_be_stopped() -> None:
-    time.sleep(30)
+    for _ in range(3000):
+        time.sleep(0.01)
+
+
+@task
+async def wait_to_be_stopped_async() -> None:
+    await asyncio.sleep(30)
+
+
+@task
+def held(text: str) -> int:
+    """Say that it has begun, wait until it may end, and return whose run it is."""
+    job = current_job()
+    assert job is not None
+    job.progress(1, 2, text)
+    _write(f"begun-{text}")
+    while not Path(os.environ["SAMPLE_LOG"]).with_name("go").exists():
+        time.sleep(0.01)
+    _write(f"ended-{text}")
+    return os.getpid()
 
 
 @task
