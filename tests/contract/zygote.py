@@ -6,6 +6,7 @@ input asks for something, in JSON, and each line of its output answers.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -13,10 +14,10 @@ import traceback
 from datetime import timedelta
 from typing import Any, NoReturn
 
-import arq.cli
+import arq.worker  # noqa: F401 - so that what is forked has it already
 
 from headway import load_app
-from tests.contract.engines import ShiftedClock, be_alone
+from tests.contract.engines import QUEUES, ShiftedClock, be_alone
 
 
 def main() -> None:
@@ -46,7 +47,8 @@ def _serve(asked: dict[str, Any]) -> NoReturn:
         load_app(os.environ["HEADWAY_APP"]).clock = ShiftedClock(
             timedelta(seconds=asked["shift"])
         )
-        arq.cli.cli.main(["headway.engines.arq.WorkerSettings"], standalone_mode=False)
+        sys.argv = ["arq", *QUEUES, "--max-jobs", "1"]
+        importlib.import_module("headway.engines.arq").main()
         code = 0
     except BaseException:  # noqa: BLE001 - of a fork, whose parent is to live on
         traceback.print_exc()
