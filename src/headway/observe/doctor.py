@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
@@ -24,6 +24,7 @@ from headway.errors import ConfigurationError, StoreError
 from headway.observe.queues import paused_names
 from headway.observe.schedules import MEND, ahead, unsent
 from headway.observe.workers import WorkerInfo, workers
+from headway.queue import Queue
 from headway.settings import without_password
 from headway.wire import keys
 from headway.wire.leftovers import is_dead
@@ -287,26 +288,28 @@ class Doctor:
 
     def _brokers(self) -> Findings:
         """Ask the brokers of engines that keep their messages elsewhere."""
-        if self._app is None:
-            return
-        for queue in self._app.queues:
+        first = {queue.engine: queue.name for queue in reversed(self._queues_here)}
+        for engine, queue in first.items():
             try:
-                backend = self._app.backend(queue.engine)
+                backend = cast("App", self._app).backend(engine)
             except ConfigurationError as error:
-                yield problem("broker", f"{queue.name}: {error}")
+                yield problem("broker", f"{queue}: {error}")
                 continue
             if not isinstance(backend, CarriedBackend) or not backend.broker:
                 continue
-            about, broker = f"{queue.name}: {backend.engine}", backend.broker
+            about = f"{backend.engine} on {backend.broker}"
             try:
-                is_empty = backend.carrier.is_empty(queue.name)
+                backend.carrier.is_empty(queue)
             except Exception as error:  # noqa: BLE001 - whatever its client raises
-                said = f"{about} on {broker} does not answer: {error}"
+                said = f"{about} does not answer: {error}"
                 mend = "see HEADWAY_BROKER_URL; until it does, jobs are kept in Redis"
                 yield problem("broker", said, mend)
             else:
-                what = "no messages wait" if is_empty else "messages wait"
-                yield ok("broker", f"{about} on {broker}, {what}")
+                yield ok("broker", f"{about} answers")
+
+    @property
+    def _queues_here(self) -> Sequence[Queue]:
+        return self._app.queues if self._app else ()
 
     def _workers(self) -> Findings:
         if self._client.exists(keys.SUSPENDED):
