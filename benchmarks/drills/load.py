@@ -54,6 +54,8 @@ class Load:
         #: Ids of all jobs; those that are to fail by themselves; those killed thrice.
         self.sent: list[str] = []
         self.failing: set[str] = set()
+        #: By the id of one that waits for another: that of the other.
+        self.parents: dict[str, str] = {}
         self.fatal: set[str] = set()
         #: Ids under which something else than a job was put into a queue.
         self.bad: list[str] = []
@@ -71,7 +73,7 @@ class Load:
         if few and not self._unsent:
             self._send([self._any() for _ in range(self._dice.choice((1, ENOUGH)))])
             if self.has_families and not self._unsent:
-                self._send_family(self.new_id())
+                self.send_family(self.new_id())
 
     @property
     def is_sent(self) -> bool:
@@ -94,7 +96,7 @@ class Load:
         if times == max(_TIMES):
             self.fatal.add(job_id)
         if times < max(_TIMES) and self._dice.random() < PARENTS:
-            self._send_family(job_id)
+            self.send_family(job_id)
         else:
             self.send_as("work", job_id)
         return times
@@ -118,7 +120,7 @@ class Load:
         job_id = self.victim(self._dice.choice(COMMIT_POINTS))
         kind = self._dice.choice(("fail", "again", "parent"))
         if kind == "parent":
-            self._send_family(job_id)
+            self.send_family(job_id)
         else:
             self.send_as(kind, job_id)
         return 1
@@ -164,7 +166,7 @@ class Load:
         else:
             self._unsent = []
 
-    def _send_family(self, parent_id: str) -> None:
+    def send_family(self, parent_id: str) -> None:
         """Send a job and one that waits for it, as RQ's own users do."""
         queue = Queue(
             self._dice.choice(self.queues),
@@ -178,6 +180,7 @@ class Load:
         queue.enqueue_call(**call, args=(1.0,), job_id=child_id, depends_on=parent)
         queue.enqueue_job(parent)
         self.sent += [parent_id, child_id]
+        self.parents[child_id] = parent_id
 
     def _milliseconds(self) -> float:
         """Return how long a job is to take."""

@@ -82,8 +82,12 @@ def tally(client: Redis, load: Load, lines: Iterable[Line]) -> Tally:
     found = Tally(trials=1, jobs=len(load.sent), back=runs.back)
     _look_at_runs(runs, found)
     ended, waiting = Counter(ended_ids(client)), set(waiting_ids(client))
+    left = waiting_for_failed(client, load)
     for job_id, end in _ends(client, load, ended, waiting):
-        _look_at_end(job_id, end, load, runs, found)
+        if job_id in left:
+            found.blamed += 1  # with the job that it waits for
+        else:
+            _look_at_end(job_id, end, load, runs, found)
     shown = {*ended, *map(_text, client.lrange(_QUARANTINE, 0, -1))}
     _look_at_bad(client, load, found, shown, waiting)
     return found
@@ -300,6 +304,22 @@ def waiting_ids(client: Redis) -> Iterable[str]:
 
 def _text(member: bytes) -> str:
     return member.decode(errors="replace")
+
+
+def waiting_for_failed(client: Redis, load: Load) -> set[str]:
+    """Return the ids that wait for a job which has failed: RQ leaves them there."""
+    pairs = list(load.parents.items())
+    pipeline = client.pipeline(transaction=False)
+    for child, parent in pairs:
+        pipeline.hget(f"rq:job:{parent}", "status")
+        pipeline.hget(f"rq:job:{child}", "status")
+    found = pipeline.execute(raise_on_error=False)
+    statuses = zip(found[::2], found[1::2], strict=True)
+    return {
+        child
+        for (child, _), (of_parent, own) in zip(pairs, statuses, strict=True)
+        if (of_parent, own) == (b"failed", b"deferred")
+    }
 
 
 def _look_at_end(job_id: str, end: End, load: Load, runs: Runs, found: Tally) -> None:

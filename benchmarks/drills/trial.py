@@ -21,7 +21,13 @@ from benchmarks.drills.crew import Crew, Kind, Setup, wait_until_gone
 from benchmarks.drills.ledger import Ledger
 from benchmarks.drills.load import Load
 from benchmarks.drills.proxy import Proxy
-from benchmarks.drills.tally import Tally, ended_ids, tally, waiting_ids
+from benchmarks.drills.tally import (
+    Tally,
+    ended_ids,
+    tally,
+    waiting_for_failed,
+    waiting_ids,
+)
 from benchmarks.environments import ROOT, CannotRunError
 from benchmarks.fleet import strike
 from benchmarks.server import RedisServer
@@ -194,6 +200,7 @@ class Trial:
             with suppress(RedisError):
                 waiting = set(waiting_ids(self.server.client))
                 missing = set(self.load.sent) - set(ended_ids(self.server.client))
+                missing -= waiting_for_failed(self.server.client, self.load)
                 missing |= waiting & set(self.load.bad)
                 if self.load.is_sent and not missing:
                     return

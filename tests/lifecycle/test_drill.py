@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import subprocess
@@ -20,8 +21,9 @@ from benchmarks.drills import account
 from benchmarks.drills.__main__ import _arguments, _rows
 from benchmarks.drills.account import tick_id
 from benchmarks.drills.ledger import Line
+from benchmarks.drills.load import Load
 from benchmarks.drills.rows import DRILLS
-from benchmarks.drills.tally import Runs, Tally
+from benchmarks.drills.tally import Runs, Tally, tally, waiting_for_failed
 from headway.timetable import Tick
 
 ROOT = Path(__file__).parents[2]
@@ -221,6 +223,24 @@ def test_an_exception_that_was_not_written_costs_a_run():
 def test_a_run_that_comes_twice_without_a_death_is_noticed():
     read = runs(("begin", "j-1", 11), ("begin", "j-1", 12))
     assert list(read.extra()) == [("j-1", 0, False)]
+
+
+def test_who_waits_for_a_job_that_has_failed_is_left_and_not_wedged(
+    store, redis_url, monkeypatch
+):
+    for name, value in (("REDIS", redis_url), ("LEDGER", "none"), ("TRIAL", "7")):
+        monkeypatch.setenv(f"DRILL_{name}", value)
+    load = Load(store, random.Random(1), 7)
+    load.send_family("the-parent")
+    [child] = load.parents
+    assert waiting_for_failed(store, load) == set()
+    store.hset("rq:job:the-parent", "status", "failed")
+    store.lpop("rq:queue:first")
+    store.zadd("rq:failed:first", {"the-parent": 1})
+    assert waiting_for_failed(store, load) == {child}
+    load.failing.add("the-parent")
+    found = tally(store, load, [])
+    assert (found.blamed, found.wedged, found.lost) == (1, 0, 0)
 
 
 def test_each_commit_is_counted():
