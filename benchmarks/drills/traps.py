@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from benchmarks.drills.ledger import Ledger
 from benchmarks.drills.points import is_due
 from headway.wire.fence import FencedPipeline
-from headway.worker.execute import Execute
+from headway.worker.one_at_a_time import OneAtATime
 from headway.worker.slot import Slot
 from headway.worker.supply import Supply
 
@@ -51,7 +51,7 @@ def spring(point: str, job_id: str) -> None:
 def set_up() -> None:
     """Put the points between the steps of a child: some before, some after a method."""
     _around(Supply, "take", after=_taken)
-    _around(Execute, "run", before=_run)
+    _around(OneAtATime, "_is_run", before=_run)
     _around(Slot, "begin", before=_spring_running("held"))
     _around(Slot, "begin", after=_spring_running("begun"))
     _around(Supply, "acknowledge", before=_note, after=_spring_noted("noted"))
