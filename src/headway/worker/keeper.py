@@ -47,6 +47,8 @@ class Keeper:
     def start(self) -> None:
         """Begin."""
         self._office.contact.made(self._begin)
+        # Nobody repeats what is told before the first job to those who do not listen.
+        self._office.contact.made(self._hear)
         self._thread.start()
 
     def close(self) -> None:
