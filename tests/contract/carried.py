@@ -20,9 +20,14 @@ from redis import Redis
 from headway import App
 from headway.wire import keys
 from tests.contract.arq_workers import ArqWorker, Zygote
-from tests.contract.engines import DEADLINE, QUEUES, OnRedis, be_alone, end
-
-BETWEEN_LOOKS = 0.01
+from tests.contract.engines import (
+    BETWEEN_LOOKS,
+    DEADLINE,
+    QUEUES,
+    OnRedis,
+    be_alone,
+    end,
+)
 
 
 class Carried(OnRedis):
@@ -95,7 +100,16 @@ def by_celery() -> object:
 
     warnings.filterwarnings("ignore", category=SecurityWarning)  # in CI it is root
     options = ("--without-mingle", "--without-gossip", "--without-heartbeat")
-    which = ("-n", f"{os.getpid()}@%h", "-Q", ",".join(QUEUES), "--concurrency", "1")
+    which = (
+        "-l",
+        "DEBUG",
+        "-n",
+        f"{os.getpid()}@%h",
+        "-Q",
+        ",".join(QUEUES),
+        "--concurrency",
+        "1",
+    )
     app.worker_main(["worker", *which, *options])
     return 0
 

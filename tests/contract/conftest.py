@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import ModuleType
 
 import pytest
@@ -18,10 +18,19 @@ from headway.testing import in_memory
 from tests.contract.arq_workers import Zygote
 from tests.contract.carried import PROGRAMS, ByArq, Carried
 from tests.contract.cells import CARRIED
-from tests.contract.engines import DEADLINE, Engine, Memory, OnRedis, Stock
+from tests.contract.engines import (
+    BETWEEN_LOOKS,
+    DEADLINE,
+    Engine,
+    Memory,
+    OnRedis,
+    Stock,
+)
 from tests.contract.matrix import ASKED_BY, cell_of
 from tests.rabbitmq import emptied
 
+#: How much of what its workers have said is shown with a failure, in characters.
+SHOWN = 5000
 #: What no call asks for: that it is missing is told by the flags alone.
 NEVER_ASKED_FOR = frozenset(
     {Capability.HARD_TIMEOUT, Capability.QUEUE_ORDER, Capability.RECOVERY}
@@ -48,6 +57,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     with pytest.raises(CapabilityError, match=missing.value):
         _ask(pyfuncitem, missing)
     return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the test's workers said."""
+    report = yield
+    said = item.funcargs["tmp_path"] / "said" if "tmp_path" in item.funcargs else None
+    if report.failed and said and said.exists():
+        report.sections.append(("what workers said", said.read_text()[-SHOWN:]))
+    return report
 
 
 def _ask(item: pytest.Function, missing: Capability) -> None:
@@ -159,5 +180,6 @@ def until() -> Callable[[Callable[[], bool]], None]:
         deadline = time.monotonic() + DEADLINE
         while not holds():
             assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(BETWEEN_LOOKS)
 
     return wait

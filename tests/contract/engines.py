@@ -28,6 +28,8 @@ from headway.testing import Harness
 from headway.wire import keys
 
 DEADLINE = 20
+#: Seconds: whoever waits for a process leaves it the machine.
+BETWEEN_LOOKS = 0.01
 FORK = multiprocessing.get_context("fork")
 QUEUES = ("high", "default", "low")
 
@@ -100,9 +102,7 @@ class OnRedis:
         shift_store_clock(app)
 
     def work(self, *, leave: bool = False) -> None:
-        process = self.worker(burst=True)
-        process.join(DEADLINE)
-        assert process.exitcode == 0
+        has_left(self.worker(burst=True))
 
     def worker(self, *, burst: bool = False) -> BaseProcess:
         """Start a worker that goes on until it is told, or with `burst` is done."""
@@ -152,13 +152,19 @@ def be_alone(said: Path | str) -> None:
 
 def end(worker: BaseProcess, how: signal.Signals) -> None:
     """Tell a worker to leave, or kill it with all that it has started."""
-    with contextlib.suppress(ProcessLookupError):
-        if how is signal.SIGKILL:
+    if how is signal.SIGKILL:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(worker.pid, how)
-        else:
-            os.kill(worker.pid, how)
+        worker.join(DEADLINE)
+    else:
+        os.kill(worker.pid, how)
+        has_left(worker)
+
+
+def has_left(worker: BaseProcess) -> None:
+    """Wait until a worker has left, and hold that it did so well."""
     worker.join(DEADLINE)
-    assert worker.exitcode in {0, -signal.SIGKILL} or how is signal.SIGKILL
+    assert worker.exitcode == 0
 
 
 class Stock(OnRedis):

@@ -10,7 +10,7 @@ import pytest
 from headway import JobStatus
 from headway.backend import Capability
 from tests.contract.cells import OURS, needs
-from tests.contract.engines import end
+from tests.contract.engines import end, has_left
 
 ENGINES = OURS
 
@@ -73,7 +73,7 @@ def test_a_worker_that_is_told_to_leave_ends_its_job_first(real, until, log, go)
     until(lambda: log() == ["begun-a"])
     worker.terminate()
     go()
-    end(worker, signal.SIGTERM)
+    has_left(worker)
     assert job.status is JobStatus.FINISHED
     real.work()
     assert log() == ["begun-a", "ended-a", "later"]

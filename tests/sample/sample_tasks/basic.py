@@ -15,6 +15,7 @@ from sample_tasks import task
 from sample_tasks.shapes import Colour, Point
 
 AT_ONCE = fixed(timedelta(0))
+LONGER = exponential(first=timedelta(minutes=10), jitter=False)
 
 
 class Flaky(Exception):
@@ -103,7 +104,7 @@ def later() -> int:
     return 2
 
 
-@task(retry=Retry(attempts=3, backoff=exponential(base=600, jitter=False)))
+@task(retry=Retry(attempts=3, backoff=LONGER))
 def longer_and_longer() -> None:
     raise Flaky("again")
 
