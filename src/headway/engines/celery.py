@@ -28,8 +28,8 @@ from headway.settings import Settings
 from headway.worker.alarm import Alarm
 
 ENGINE = "celery"
-#: Pools in which a thread is a thread.
-POOLS = ("prefork", "processes", "solo", "threads")
+#: Modules of pools in which a thread is a thread.
+KINDS = ("prefork", "solo", "thread")
 
 
 class Worker:
@@ -42,13 +42,17 @@ class Worker:
         self._process: Process | None = None
         self._lock = threading.Lock()
         self._pool: Any = None
+        #: The module of that pool, as Celery has it.
+        self._kind = "prefork"
 
     @property
     def process(self) -> Process:
         """Return what this process has, made at first use in it."""
         with self._lock:
             if self._process is None or self._process.pid != os.getpid():
-                self._process = Process(self.app, ENGINE, self.queues)
+                self._process = Process(
+                    self.app, ENGINE, self.queues, in_threads=self._kind == "thread"
+                )
                 self._process.keep()
             return self._process
 
@@ -60,16 +64,19 @@ class Worker:
         """
         wanted = list(instance.app.amqp.queues.consume_from)
         self.queues = served(self.app, ENGINE, wanted)
-        module: str = instance.pool_cls.__module__.rpartition(".")[2]
-        if module not in POOLS and module != "thread":
+        self._kind = instance.pool_cls.__module__.rpartition(".")[2]
+        if self._kind not in KINDS:
             raise ConfigurationError(
-                f"--pool={module}: jobs are interrupted by signals and threads, which "
-                f"it replaces; use one of {', '.join(POOLS)}"
+                f"--pool={self._kind}: jobs are interrupted by signals and threads, "
+                "which it replaces; use one of prefork, solo, threads"
             )
 
     def begin(self, sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's
         """Serve all workers, from the process that Celery's own loop runs in."""
         self._pool = sender.pool
+        if self._kind != "prefork":
+            self.process.serve()  # its jobs run here, too
+            return
         if self._process is None:
             self._process = Process(self.app, ENGINE, self.queues)
         self._process.serve()

@@ -7,12 +7,13 @@ import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headway.app import App, load_app
 from headway.backends.carried import CarriedBackend
-from headway.errors import ConfigurationError
+from headway.errors import ConfigurationError, Interrupted
 from headway.lease import Served
 from headway.settings import Settings
 from headway.wire import client as wire_client
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 log = logging.getLogger("headway.worker")
+
+#: How often a job is told that it has to end, in seconds.
+AGAIN = 0.5
 
 
 def loaded() -> App:
@@ -72,7 +76,10 @@ def served(app: App, engine: str, wanted: Sequence[str] = ()) -> list[str]:
 class Process:
     """What runs jobs in this process, what keeps them, and what serves all."""
 
-    def __init__(self, app: App, engine: str, queues: Sequence[str]) -> None:
+    def __init__(
+        self, app: App, engine: str, queues: Sequence[str], *, in_threads: bool = False
+    ) -> None:
+        """Be there; jobs run in the thread that calls this, or in others."""
         settings = Settings.from_environment()
         url = settings.redis_url or ""
         wire_client.wait_until_up(url, say=log.warning)
@@ -80,7 +87,7 @@ class Process:
         check_server(client)
         self._office = _office(app, settings, engine, queues, client)
         in_main = threading.current_thread() is threading.main_thread()
-        self.alarm = Alarm() if in_main else Deadlines()
+        self.alarm = Alarm() if in_main and not in_threads else Deadlines()
         if isinstance(self.alarm, Alarm):
             self.alarm.install()
         self.carried = Carried(app, self._office, client, self.alarm)
@@ -108,6 +115,19 @@ class Process:
             self._steward = Steward(self.carried, backend)
             self._steward.start()
         return self._steward
+
+    def let_end(self) -> None:
+        """Let running jobs end within the grace, then break them off."""
+        threading.Thread(
+            target=self._break_off, name="headway-grace", daemon=True
+        ).start()
+
+    def _break_off(self) -> None:
+        time.sleep(Settings.from_environment().grace.total_seconds())
+        while running := list(self.carried.running):
+            for job_id in running:
+                self.carried.break_off(job_id, Interrupted)
+            time.sleep(AGAIN)
 
     def close(self) -> None:
         """Leave."""
