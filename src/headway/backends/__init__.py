@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,19 @@ from headway.settings import Settings
 from headway.signing import Signer
 from headway.task import DefinedTask, Delivered
 
-ENGINES = ("rq", "celery", "dramatiq", "arq", "memory")
+#: Engine -> module and class; and where a RabbitMQ is named.
+_HOMES = {
+    "rq": "rq:RQBackend",
+    "celery": "celery:CeleryBackend",
+    "dramatiq": "dramatiq:DramatiqBackend",
+    "arq": "arq:ArqBackend",
+    "memory": "memory:MemoryBackend",
+}
+_ON_AMQP = {
+    "celery": "celery_amqp:CeleryOnAMQP",
+    "dramatiq": "dramatiq_amqp:DramatiqOnAMQP",
+}
+ENGINES = tuple(_HOMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,27 +65,16 @@ def create(engine: str, context: Context) -> Backend:
 
 
 def _chosen(engine: str, *, on_amqp: bool) -> Callable[[Context], Backend]:
-    match engine:
-        case "rq":
-            from headway.backends.rq import RQBackend
-
-            return RQBackend
-        case "celery" if on_amqp:
-            from headway.backends.celery_amqp import CeleryOnAMQP
-
-            return CeleryOnAMQP
-        case "celery":
-            from headway.backends.celery import CeleryBackend
-
-            return CeleryBackend
-        case "memory":
-            from headway.backends.memory import MemoryBackend
-
-            return MemoryBackend
-        case _:
-            raise ConfigurationError(
-                f"engine={engine!r}: expected one of {', '.join(ENGINES)}"
-            )
+    home = (_ON_AMQP.get(engine) if on_amqp else None) or _HOMES.get(engine)
+    if home is None:
+        raise ConfigurationError(
+            f"engine={engine!r}: expected one of {', '.join(ENGINES)}"
+        )
+    module, _, name = home.partition(":")
+    backend: Callable[[Context], Backend] = getattr(
+        importlib.import_module(f"headway.backends.{module}"), name
+    )
+    return backend
 
 
 def development_redis(settings: Settings) -> str | None:
