@@ -19,13 +19,11 @@ from typing import BinaryIO
 from redis import Redis
 
 import headway.wire
+from headway.wire.scripts import Script
 
 SCRIPTS = Path(headway.wire.__file__).parent / "scripts"
 #: What scripts are called by their text's hash: so is the verb that a request means.
-VERBS = {
-    sha1(path.read_bytes(), usedforsecurity=False).hexdigest(): path.stem
-    for path in SCRIPTS.glob("*.lua")
-}
+VERBS = {Script(path.stem).sha: path.stem for path in SCRIPTS.glob("*.lua")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

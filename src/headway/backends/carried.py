@@ -10,9 +10,10 @@ queue has left does nothing. So a message is sent once more whenever there is a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import msgspec
 from redis.exceptions import NoScriptError
 
 from headway.backend import Capability
@@ -26,6 +27,7 @@ from headway.wire.leftovers import UNDER_WAY
 from headway.wire.line import call, command, pack
 from headway.wire.reading import Fields, text
 from headway.wire.scripts import Script
+from headway.wire.single import is_single
 from headway.wire.stored_job import StoredJob
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ _FIELDS = (
     "headway_crashes",
     "headway_resent",
 )
+
+_encode = msgspec.msgpack.Encoder().encode
 
 Words = Sequence[str | bytes | int | float]
 
@@ -118,6 +122,10 @@ class CarriedBackend(RQBackend):
     # Sending
 
     def _send(self, envelopes: Sequence[Envelope]) -> dict[int, str]:
+        is_one = len(envelopes) == 1 and is_single(envelopes[0])
+        if is_one and isinstance(self.carrier, InRedis):
+            message = self.carrier.packed(self._parcel(envelopes[0]))
+            return self._enqueue_one(envelopes[0], message)
         refused = super()._send(envelopes)
         sent: dict[str, list[Parcel]] = {}
         for place, envelope in enumerate(envelopes):
@@ -247,7 +255,11 @@ class InRedis:
         Raises:
             RedisError: Redis does not confirm.
         """
-        words = list(self._words(parcels))
+        # Each of those for the front goes before those that are there.
+        front = [parcel for parcel in reversed(parcels) if parcel.at_front]
+        words: list[str | bytes] = []
+        for parcel in [*front, *(p for p in parcels if not p.at_front)]:
+            words += [parcel.id, self.packed(parcel)]
         packed = pack(2, keys.queue(queue), keys.sent(queue), *words)
         count = 3 + len(words)
         try:
@@ -256,16 +268,9 @@ class InRedis:
             whole = pack(b"EVAL", self._script.text) + packed
             self._exchange.ask_one(command(count + 2, whole))
 
-    def _words(self, parcels: Sequence[Parcel]) -> Iterator[str | bytes | int | float]:
-        # Each of those for the front goes before those that are there.
-        front = [parcel for parcel in reversed(parcels) if parcel.at_front]
-        for parcel in [*front, *(p for p in parcels if not p.at_front)]:
-            commands = self._message(parcel)
-            yield parcel.id
-            yield len(commands)
-            for one in commands:
-                yield len(one)
-                yield from one
+    def packed(self, parcel: Parcel) -> bytes:
+        """Return what writes the message of a job, as the scripts read it."""
+        return _encode([keys.sent(parcel.queue), *self._message(parcel)])
 
     def is_empty(self, queue: str) -> bool:
         """Tell whether no message of a queue waits there.

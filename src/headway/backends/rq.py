@@ -144,13 +144,14 @@ class RQBackend(RQJobs):
         except RedisError as error:
             raise _unconfirmed(envelopes, error) from error
 
-    def _enqueue_one(self, envelope: Envelope) -> dict[int, str]:
+    def _enqueue_one(self, envelope: Envelope, message: bytes = b"") -> dict[int, str]:
         now = self._clock.now()
         try:
             try:
-                was_there = self._exchange.ask_one(single(envelope, now))
+                by_hash = single(envelope, now, message=message)
+                was_there = self._exchange.ask_one(by_hash)
             except NoScriptError:  # a new server, or a restarted one
-                whole = single(envelope, now, whole=True)
+                whole = single(envelope, now, whole=True, message=message)
                 was_there = self._exchange.ask_one(whole)
         except RedisError as error:
             raise _unconfirmed([envelope], error) from error

@@ -27,7 +27,7 @@ FIELDS_OF_ALL = 7
 #: An answer that is late by more than this is no answer, in seconds.
 LONGEST_WAIT = 3.0
 
-RESERVE, RESERVE_ONE = Script("reserve", "moment"), Script("reserve_one", "moment")
+RESERVE, RESERVE_ONE = Script("reserve"), Script("reserve_one")
 RELEASE = Script("release")
 RESUME = Script("resume")
 #: Orders of queues to remember; a random one of many queues hardly comes again.

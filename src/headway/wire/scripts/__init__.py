@@ -19,15 +19,22 @@ Value = str | bytes | int | float
 Call = tuple[Sequence[str], Sequence[Value]]
 
 
+#: By verb: the files of functions that stand in front of its own.
+SHARED = {
+    "enqueue_carried": ("written",),
+    "enqueue_one": ("written",),
+    "promote": ("moment",),
+    "reserve": ("moment",),
+    "reserve_one": ("moment",),
+}
+
+
 class Script:
-    """One Lua file, called by its hash and sent whole only where it is unknown.
+    """One Lua file, called by its hash and sent whole only where it is unknown."""
 
-    Behind what it shares with others: files of functions, which stand in front.
-    """
-
-    def __init__(self, verb: str, *shared: str) -> None:
+    def __init__(self, verb: str) -> None:
         folder = files("headway.wire.scripts")
-        names = [f"{name}.lua" for name in (*shared, verb)]
+        names = [f"{name}.lua" for name in (*SHARED.get(verb, ()), verb)]
         self.text = b"".join(folder.joinpath(name).read_bytes() for name in names)
         self.sha = sha1(self.text, usedforsecurity=False).hexdigest()
 
@@ -63,7 +70,7 @@ class Scripts:
     @cached_property
     def promote(self) -> Script:
         """Move due jobs into their queues."""
-        return Script("promote", "moment")
+        return Script("promote")
 
     @cached_property
     def cancel(self) -> Script:

@@ -18,16 +18,9 @@
 -- Returns 0, or 1 where a job of this id is there and is left as it is.
 
 local call = redis.call
-if call('EXISTS', KEYS[1]) == 1 then
+if not written() then
   return 1
 end
-call('HSET', KEYS[1], 'created_at', ARGV[3], 'data', ARGV[4],
-  'success_callback_name', '', 'failure_callback_name', '',
-  'stopped_callback_name', '', 'started_at', '', 'ended_at', '',
-  'last_heartbeat', '', 'worker_name', '', 'group_id', '', 'origin', ARGV[6],
-  'description', ARGV[5], 'timeout', ARGV[7], 'status', 'queued',
-  'enqueued_at', ARGV[3], unpack(ARGV, 8))
-call('SADD', KEYS[3], KEYS[2])
 call(ARGV[2], KEYS[2], ARGV[1])
 if call('LLEN', KEYS[4]) == 0 then
   call('RPUSH', KEYS[4], 1)
