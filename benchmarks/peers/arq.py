@@ -65,6 +65,8 @@ SETUPS = (
     _setup("arq", 1, 100, 0.25, "drain", "live", "latency"),
     _setup("arq ten", 10, 10, 0.1, "drain", "latency"),
     _setup("arq asyncio", CORES, 100, 0.25, "asyncio"),
+    # As Headway's on Arq: see `headway_on_arq`.
+    _setup("arq itself", 1, 2, 1.0, "overhead"),
 )
 
 

@@ -45,6 +45,8 @@ SETUPS = (
     _setup("dramatiq one thread", CORES, 1, "cpu", tuned=False),
     _setup("dramatiq ten", 2, 5, "drain", "latency", "mixed", tuned=False),
     _setup("dramatiq 50 threads", CORES, 50, "threads", tuned=True),
+    # As Headway's on Dramatiq: see `headway_on_dramatiq`.
+    _setup("dramatiq itself", 1, 2, "overhead", tuned=False),
 )
 
 

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.peers.celery import _BARE
-from benchmarks.peers.headway import (
-    _QUIET,
-    FINISHED,
-    STORED,
-    app,
-    bulk,
-    sender,
-)
+from benchmarks.peers.headway import _QUIET, FINISHED, STORED, app, bulk, sender
 from benchmarks.setup import Setup
 
 __all__ = ["FINISHED", "STORED", "app", "bulk", "sender"]
