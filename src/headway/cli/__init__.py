@@ -15,6 +15,7 @@ _HOMES = {
     "dashboard": "headway.cli.dashboard:dashboard",
     "doctor": "headway.cli.doctor:doctor",
     "failed": "headway.cli.failed:failed",
+    "migrate": "headway.cli.migrate:migrate",
     "pause": "headway.cli.pause:pause",
     "resume": "headway.cli.pause:resume",
     "scheduler": "headway.cli.scheduler:scheduler",
