@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import amqp
 
 DEADLINE = 60
+#: How the names of Celery's queues begin, and those of Dramatiq.
+PREFIXES = ("", "headway.dramatiq.")
 #: Debian's wrapper in /usr/sbin goes to another user first; this is what it starts.
 DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 #: All that was started ends with our end of the pipe, however this process dies.
@@ -89,10 +91,10 @@ class RabbitMQ:
         return False
 
 
-def emptied(url: str, queues: Sequence[str] = ("high", "default", "low")) -> None:
-    """Take what is left in queues, where there are such."""
+def emptied(url: str, queues: Sequence[str]) -> None:
+    """Take what is left in queues, where there are such, as each engine calls them."""
     where = urlsplit(url)
-    for queue in queues:
+    for queue in [prefix + queue for queue in queues for prefix in PREFIXES]:
         with (
             contextlib.suppress(amqp.NotFound),
             amqp.Connection(f"{where.hostname}:{where.port}") as connection,

@@ -21,6 +21,7 @@ from tests.contract.cells import CARRIED
 from tests.contract.engines import (
     BETWEEN_LOOKS,
     DEADLINE,
+    QUEUES,
     Engine,
     Memory,
     OnRedis,
@@ -109,7 +110,7 @@ def chosen(request, monkeypatch) -> None:
     if broker == "rabbitmq":
         url = request.getfixturevalue("rabbitmq_url")
         monkeypatch.setenv("HEADWAY_BROKER_URL", url)
-        emptied(url)
+        emptied(url, QUEUES)
 
 
 @pytest.fixture
