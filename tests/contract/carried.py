@@ -100,16 +100,7 @@ def by_celery() -> object:
 
     warnings.filterwarnings("ignore", category=SecurityWarning)  # in CI it is root
     options = ("--without-mingle", "--without-gossip", "--without-heartbeat")
-    which = (
-        "-l",
-        "DEBUG",
-        "-n",
-        f"{os.getpid()}@%h",
-        "-Q",
-        ",".join(QUEUES),
-        "--concurrency",
-        "1",
-    )
+    which = ("-n", f"{os.getpid()}@%h", "-Q", ",".join(QUEUES), "--concurrency", "1")
     app.worker_main(["worker", *which, *options])
     return 0
 

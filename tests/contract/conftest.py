@@ -11,9 +11,6 @@ from types import ModuleType
 import pytest
 
 from headway import App, load_app
-from headway.backend import Capability
-from headway.backends import capabilities
-from headway.errors import CapabilityError
 from headway.testing import in_memory
 from tests.contract.arq_workers import Zygote
 from tests.contract.carried import PROGRAMS, ByArq, Carried
@@ -28,14 +25,11 @@ from tests.contract.engines import (
     Stock,
 )
 from tests.contract.matrix import ASKED_BY, cell_of
+from tests.contract.refusals import pytest_pyfunc_call  # noqa: F401 - a hook
 from tests.rabbitmq import emptied
 
 #: How much of what its workers have said is shown with a failure, in characters.
 SHOWN = 5000
-#: What no call asks for: that it is missing is told by the flags alone.
-NEVER_ASKED_FOR = frozenset(
-    {Capability.HARD_TIMEOUT, Capability.QUEUE_ORDER, Capability.RECOVERY}
-)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -48,18 +42,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, engines, indirect=True)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Where an engine lacks what a test needs, hold that it refuses that."""
-    missing = _missing(pyfuncitem)
-    if missing is None:
-        return None
-    pyfuncitem.user_properties.append(("refused", missing.name))
-    with pytest.raises(CapabilityError, match=missing.value):
-        _ask(pyfuncitem, missing)
-    return True
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
@@ -70,32 +52,6 @@ def pytest_runtest_makereport(
     if report.failed and said and said.exists():
         report.sections.append(("what workers said", said.read_text()[-SHOWN:]))
     return report
-
-
-def _ask(item: pytest.Function, missing: Capability) -> None:
-    if missing in NEVER_ASKED_FOR:
-        app = _engine(item).app
-        can = app.backend().capabilities
-        capabilities.refuse(item.name, missing, app.engine, can)
-    else:
-        wanted = item._fixtureinfo.argnames
-        item.obj(**{name: item.funcargs[name] for name in wanted})
-
-
-def _missing(item: pytest.Function) -> Capability | None:
-    needed = [flag for mark in item.iter_markers("needs") for flag in mark.args]
-    return next(
-        (
-            flag
-            for flag in needed
-            if flag not in _engine(item).app.backend().capabilities
-        ),
-        None,
-    )
-
-
-def _engine(item: pytest.Function) -> Engine:
-    return next(item.funcargs[name] for name in ASKED_BY if name in item.funcargs)
 
 
 @pytest.fixture
