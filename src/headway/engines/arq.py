@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 from asyncio import Future
@@ -45,7 +46,7 @@ MOST = 10
 #: Longer than a job may take by our own word, which is the one that counts.
 LONGEST = timedelta(days=3650)
 #: How often Arq asks for jobs, in seconds; its own half a second is how late they are.
-POLL = 0.05
+POLL = 0.02
 #: How often a command is tried again while Redis is away, by the second at most.
 TRIES = 30
 
@@ -114,7 +115,8 @@ class Jobs:
         except asyncio.CancelledError:  # Arq has waited for the grace
             while not running.done():
                 carried.break_off(job_id, Interrupted)
-                await asyncio.wait([running], timeout=AGAIN)
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([running], timeout=AGAIN)
             raise
 
 
@@ -168,20 +170,22 @@ def __getattr__(name: str) -> dict[str, Any]:
 
 async def _serve(queues: Sequence[str], most: int, *, burst: bool) -> None:
     jobs = Jobs(_app, queues, most)
-    workers = [
-        Worker(**_settings(name, jobs, most), burst=burst, handle_signals=False)
-        for name in queues
-    ]
+    workers = [Worker(**_settings(name, jobs, most), burst=burst) for name in queues]
+    stop = partial(_stop, workers)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, partial(_stop, workers, number))
+        # Each worker has set its own: only the last one would hear of it.
+        loop.add_signal_handler(number, stop, number)
     running = [asyncio.ensure_future(worker.async_run()) for worker in workers]
-    await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+    done, others = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+    if others:
+        stop(signal.SIGTERM)
+        await asyncio.wait(others)
     for worker in workers:
         await worker.close()
-    for each in await asyncio.gather(*running, return_exceptions=True):
-        if isinstance(each, Exception):
-            raise each
+    for each in done:
+        if not each.cancelled():
+            each.result()
 
 
 def _stop(workers: Sequence[Worker], number: signal.Signals) -> None:

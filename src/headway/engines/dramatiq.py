@@ -7,12 +7,15 @@ run once.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
+from concurrent.futures import CancelledError
+from threading import Thread
 from typing import Any
 
-from dramatiq import Actor, Broker, Middleware, Worker, set_broker
+from dramatiq import Actor, Broker, Message, Middleware, Worker, set_broker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import Retry
 from dramatiq.middleware import CurrentMessage
@@ -23,6 +26,8 @@ from headway.backends.dramatiq import NAMESPACE
 from headway.engines.process import Process, loaded, served
 from headway.outcome import Failed, Retried
 from headway.settings import Settings
+from headway.worker.carried import Carried
+from headway.worker.execute import Ending
 
 log = logging.getLogger("headway.worker")
 
@@ -35,9 +40,12 @@ IDLE = 100
 class Jobs(Middleware):
     """What a process of Dramatiq's has of ours, from its begin to its end."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, app: App, *, is_pushed: bool) -> None:
+        """Serve an application; its broker may push messages that nobody asks for."""
+        self._app, self._is_pushed = app, is_pushed
         self._process: Process | None = None
+        #: Where `async def` tasks run: one that waits in a thread hears nothing.
+        self._loop = asyncio.new_event_loop()
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         """Be ready before the first job.
@@ -50,11 +58,17 @@ class Jobs(Middleware):
             self._process = Process(self._app, ENGINE, queues, in_threads=True)
             self._process.keep()
             self._process.serve()
+            Thread(
+                target=self._loop.run_forever, name="headway-loop", daemon=True
+            ).start()
         except Exception as error:  # whatever a start hook raises
             log.critical("this worker cannot begin: %s", error, exc_info=True)
             sys.exit(1)
         if "dramatiq_worker_timeout" not in os.environ:
             worker.worker_timeout = IDLE
+        if self._is_pushed and "dramatiq_queue_prefetch" not in os.environ:
+            # What RabbitMQ has pushed to a worker that hangs, no other is given.
+            worker.queue_prefetch = worker.worker_threads
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         """Let running jobs end within the grace, then break them off."""
@@ -77,13 +91,22 @@ class Jobs(Middleware):
         message = CurrentMessage.get_current_message()
         if message is None or self._process is None:
             return
-        match self._process.carried.run(message.message_id):
+        match self._ending(self._process.carried, message):
             case Retried(error=error, delay=delay):
                 raise Retry(str(error), delay=int(delay.total_seconds() * 1000))
             case Failed(error=error):
                 raise error
             case _:
                 pass
+
+    def _ending(self, carried: Carried, message: Message[Any]) -> Ending | None:
+        if not carried.is_async(message.actor_name):
+            return carried.run(message.message_id)
+        running = carried.run_async(message.message_id)
+        try:
+            return asyncio.run_coroutine_threadsafe(running, self._loop).result()
+        except CancelledError:  # it was given back
+            return None
 
 
 class InRedis(RedisBroker):
@@ -98,7 +121,7 @@ class InRedis(RedisBroker):
 
 
 def _made(app: App, settings: Settings) -> Broker:
-    jobs = Jobs(app)
+    jobs = Jobs(app, is_pushed=bool(settings.broker_url))
     made = _broker(settings, [CurrentMessage(), jobs])
     queues = served(app, ENGINE)
     for name in queues:
