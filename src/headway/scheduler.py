@@ -49,6 +49,8 @@ LEASE = timedelta(seconds=2)
 FAILURE = timedelta(milliseconds=5)
 #: How often it is looked how jobs have ended.
 OUTCOMES = timedelta(seconds=1)
+#: How often messages are looked for that an engine has lost.
+LOST = timedelta(seconds=5)
 #: For how long schedules are served before delayed jobs have their turn.
 LONGEST = timedelta(seconds=0.5)
 #: How many schedules are served in one round, and ticks of each.
@@ -59,7 +61,7 @@ READ = 20_000
 ENDED = 3000
 
 T = TypeVar("T")
-_SCHEDULE = "schedule "
+_SCHEDULE, _RELAY = "schedule ", "jobs for engines"
 
 
 class Round(Protocol):
@@ -90,6 +92,19 @@ class Promoter(Protocol):
 
     def promotion(self, queues: Sequence[str]) -> Promotion:
         """Return what moves those of these queues."""
+        ...
+
+
+@runtime_checkable
+class Relay(Protocol):
+    """A backend whose jobs are carried by an engine's messages, once they are due."""
+
+    def relay(self, queues: Sequence[str]) -> int:
+        """Hand over what waits for it; return how many jobs."""
+        ...
+
+    def send_lost(self, queues: Sequence[str]) -> Sequence[str]:
+        """Have jobs sent again whose messages the engine has lost; return their ids."""
         ...
 
 
@@ -125,12 +140,18 @@ class Scheduler:
             for backend, names in engines.values()
             if isinstance(backend, Promoter)
         ]
+        self._relays = [
+            (backend, names)
+            for backend, names in engines.values()
+            if isinstance(backend, Relay)
+        ]
         self._timetables = app.schedules.timetables()
         self._who = secrets.token_hex(8)
         #: Whether it does for schedules what one is enough for; and whether it looks
         #: often, which each does who leads there, or for just its queues.
         self._is_leader = self._looks_often = False
         self._asked_to_lead = self._noted = -NOW_AND_THEN.total_seconds()
+        self._looked_for_lost = -LOST.total_seconds()
         #: The latest time that a store has told, by its timetable's place.
         self._latest: dict[int, datetime] = {}
         #: By name: what was read of it last, and of which version.
@@ -182,6 +203,9 @@ class Scheduler:
         for timetable in self._timetables:
             wait = self._tried("schedules", partial(self._serve, timetable))
             waits.append(longest if wait is None else wait)
+        if self._relayed():
+            waits.append(timedelta(0))
+        self._look_for_lost()
         self._note_outcomes()
         # One that does not lead comes later, also where something is due: it is sent.
         wait = min(waits) if self._looks_often or self._in_burst else longest
@@ -368,6 +392,23 @@ class Scheduler:
             note = partial(timetable.note_outcomes, ENDED)
             if self._tried("outcomes", note) == ENDED:  # more wait: in the next round
                 self._noted = now - OUTCOMES.total_seconds()
+
+    def _relayed(self) -> int:
+        """Hand over what is due to engines that carry jobs; return how many jobs."""
+        if self._rests(_RELAY):
+            return 0
+        relays = [partial(backend.relay, names) for backend, names in self._relays]
+        return sum(self._tried(_RELAY, relay) or 0 for relay in relays)
+
+    def _look_for_lost(self) -> None:
+        now = self._app.clock.monotonic()
+        if not self._looks_often or now - self._looked_for_lost < LOST.total_seconds():
+            return
+        self._looked_for_lost = now
+        for backend, names in self._relays:
+            find = partial(backend.send_lost, names)
+            for job_id in self._tried("lost messages", find) or ():
+                log.info("job %s is sent again: no worker was given it", job_id)
 
     def _rests(self, what: str) -> bool:
         """Tell whether it failed a moment ago; the more fail, the longer that is."""
