@@ -56,6 +56,8 @@ class Settings:
     web_concurrency: int | None = None
     #: The GPUs to use, by number or UUID, so that nothing is looked for.
     devices: tuple[str, ...] | None = None
+    #: The Python of an environment that has arq, where this one has not.
+    arq_python: str | None = None
     #: What this process was given of CUDA's own; the empty text hides every GPU.
     cuda_visible_devices: str | None = None
 
@@ -85,6 +87,7 @@ class Settings:
             children=reader.count("HEADWAY_CHILDREN"),
             web_concurrency=reader.count("WEB_CONCURRENCY"),
             devices=reader.devices(),
+            arq_python=reader.environment.get("HEADWAY_ARQ_PYTHON") or None,
             cuda_visible_devices=reader.environment.get("CUDA_VISIBLE_DEVICES"),
         )
         reader.refuse_mistakes()

@@ -116,6 +116,11 @@ def _of_engines() -> Iterator[Variable]:
         "Dramatiq is to keep its messages; else they are in Redis.",
     )
     yield Variable(
+        name="HEADWAY_ARQ_PYTHON",
+        meaning="The Python of an environment that has arq, with which `headway "
+        "worker` runs Arq's worker where its own has none.",
+    )
+    yield Variable(
         name="HEADWAY_LEASE",
         default=f"{Settings().lease.total_seconds():g}",
         meaning="Seconds for which the jobs of a host that is lost are waited for, in "

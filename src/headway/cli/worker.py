@@ -5,9 +5,12 @@ import os
 import secrets
 import socket
 from datetime import timedelta
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from headway.cli.engines import OPTIONS, become, engine_of
 from headway.cli.environment import prepare
 from headway.settings import Settings
 from headway.wire import client as wire_client
@@ -37,6 +40,11 @@ log = logging.getLogger("headway.worker")
     type=click.IntRange(1, 1024),
     default=1,
     help="Jobs of `async def` tasks at once in each child, on one event loop.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["rq", *OPTIONS]),
+    help="Serve queues that name no engine by this one, as with HEADWAY_ENGINE.",
 )
 @click.option("--burst", is_flag=True, help="Stop when the queues are empty.")
 @click.option("--name", help="A name of your own; otherwise host and process id.")
@@ -96,6 +104,7 @@ def worker(
     children: int | None,
     threads: int,
     concurrency: int,
+    engine: str | None,
     burst: bool,
     name: str | None,
     max_jobs: int | None,
@@ -112,8 +121,16 @@ def worker(
 
     SIGTERM or Ctrl-C: the running jobs are finished, then the worker stops. Those that
     take longer than HEADWAY_GRACE seconds go back to their queue.
+
+    Where Celery, Dramatiq or Arq serves the queues, this becomes that engine's own
+    worker, and refuses what it has no word for.
     """
     settings = prepare()
+    if engine is not None:
+        os.environ["HEADWAY_ENGINE"] = engine
+    served = declared(settings.app, queues)
+    if (chosen := engine_of(served)) in OPTIONS:
+        become(chosen, [queue.name for queue in served], _given(), settings)
     plan = Plan(
         app=settings.app,
         name=name or _own_name(),
@@ -132,7 +149,6 @@ def worker(
         ),
         log_events=True,
     )
-    served = declared(settings.app, queues)
     url = settings.redis_url or ""
     wire_client.wait_until_up(url, say=log.warning)
     client = wire_client.connect(url, patience=wire_client.WORKER)
@@ -146,6 +162,17 @@ def worker(
         most_devices=children,
         with_scheduler=with_scheduler,
     )
+
+
+def _given() -> dict[str, Any]:
+    """Return the options that were given, by name."""
+    context = click.get_current_context()
+    return {
+        name: value
+        for name, value in context.params.items()
+        if name not in ("queues", "engine")
+        and context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
 
 
 def _children(settings: Settings) -> int:

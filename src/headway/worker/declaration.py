@@ -26,6 +26,7 @@ class Declared:
     prefetch: int | None
     weight: int
     device: str | None
+    engine: str
 
     def served(self) -> Served:
         """Return how a child serves it."""
@@ -69,7 +70,7 @@ def _asked(app: str) -> list[dict[str, Any]]:
 
 def _told(app: str) -> dict[str, Any]:
     try:
-        queues = load_app(app).queues
+        found = load_app(app)
     except HeadwayError as error:
         return {"error": str(error)}
     except SystemExit as leaving:
@@ -81,7 +82,8 @@ def _told(app: str) -> dict[str, Any]:
                 "prefetch": queue.prefetch,
                 "weight": queue.weight,
                 "device": queue.device,
+                "engine": queue.engine or found.engine,
             }
-            for queue in queues
+            for queue in found.queues
         ]
     }
