@@ -16,6 +16,7 @@ import psycopg
 from neo4j.exceptions import DriverError, Neo4jError
 from redis.exceptions import RedisError
 
+from headway import backends
 from headway.cli.formation import Formation
 from headway.cli.interrupts import signals_as_interrupts
 from headway.cli.port import why_taken
@@ -88,6 +89,13 @@ def main() -> None:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--once", is_flag=True, help="Stop everything when all is ingested.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="The dashboard's port.")
+@click.option(
+    "--engine",
+    type=click.Choice(backends.ENGINES[:-1]),
+    # scripts/run has told the application by then, with HEADWAY_ENGINE.
+    expose_value=False,
+    help="What brings jobs to workers; each has a data folder of its own.",
+)
 def run(*, folder: Path | None, once: bool, port: int | None) -> None:
     """Ingest a FOLDER, or the documentation of the installed packages.
 

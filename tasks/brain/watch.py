@@ -167,7 +167,7 @@ class Watch:
     def _jobs(self) -> Waiting:
         counts = [queue.counts for queue in queues(self.redis, _names())]
         return Waiting(
-            queued=sum(count["queued"] for count in counts),
+            queued=sum(count["queued"] + count["sent"] for count in counts),
             running=sum(count["started"] for count in counts),
             later=sum(count["scheduled"] + count["deferred"] for count in counts),
             workers=len(workers(self.redis)),
