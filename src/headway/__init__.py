@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from headway.cron import Cron
     from headway.delivery import RunningJob, current_job
     from headway.errors import Interrupted
+    from headway.flow import Flow, chain, chord, group, workflow
     from headway.job import Job, JobInfo, JobStatus, Progress
     from headway.message import Message
     from headway.middleware import Middleware
     from headway.options import Options, Unique
     from headway.queue import Queue
+    from headway.reference import Failure, previous
     from headway.repeat import Repeat
     from headway.resource import Resource, injected
     from headway.retry import Backoff, Retry, exponential, fixed
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from headway.task import AsyncTask, Task
     from headway.timing import At, Every
     from headway.worker import Worker
+    from headway.workflows import Workflow, WorkflowInfo
 
 #: Where each public name lives; it is imported when it is first used.
 _HOMES = {
@@ -32,6 +35,8 @@ _HOMES = {
     "Backoff": "retry",
     "Cron": "cron",
     "Every": "timing",
+    "Failure": "reference",
+    "Flow": "flow",
     "Interrupted": "errors",
     "Job": "job",
     "JobInfo": "job",
@@ -50,11 +55,18 @@ _HOMES = {
     "Task": "task",
     "Unique": "options",
     "Worker": "worker",
+    "Workflow": "workflows",
+    "WorkflowInfo": "workflows",
+    "chain": "flow",
+    "chord": "flow",
     "current_job": "delivery",
     "exponential": "retry",
     "fixed": "retry",
+    "group": "flow",
     "injected": "resource",
     "load_app": "app",
+    "previous": "reference",
+    "workflow": "flow",
 }
 
 __all__ = [
@@ -64,6 +76,8 @@ __all__ = [
     "Backoff",
     "Cron",
     "Every",
+    "Failure",
+    "Flow",
     "Interrupted",
     "Job",
     "JobInfo",
@@ -82,11 +96,18 @@ __all__ = [
     "Task",
     "Unique",
     "Worker",
+    "Workflow",
+    "WorkflowInfo",
+    "chain",
+    "chord",
     "current_job",
     "exponential",
     "fixed",
+    "group",
     "injected",
     "load_app",
+    "previous",
+    "workflow",
 ]
 
 

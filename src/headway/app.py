@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import (
     Any,
@@ -29,6 +29,7 @@ from headway.backends import capabilities
 from headway.clock import Clock, SystemClock
 from headway.errors import ConfigurationError, DuplicateJobError, HeadwayError
 from headway.events import Event, Events, JobEnqueued, Subscriber
+from headway.flow import Flow
 from headway.job import Job
 from headway.message import (
     Envelope,
@@ -37,11 +38,12 @@ from headway.message import (
     Terms,
     ids_for,
     new_id,
+    refuse_open,
     seal,
     settle,
 )
 from headway.middleware import AnyMiddleware, Middleware
-from headway.options import Options, check_options, check_queue
+from headway.options import JOB_ID, Options, check_options, check_queue
 from headway.queue import Queue
 from headway.registry import Registry
 from headway.resource import Resource, Resources
@@ -49,6 +51,7 @@ from headway.schedules import Schedules
 from headway.settings import Settings, engine_override
 from headway.signing import Signer
 from headway.task import AsyncTask, DefinedTask, Delivered, Task
+from headway.workflows import Plan, Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -338,8 +341,80 @@ class App:
 
         Raises:
             ConfigurationError: no worker could import its task.
+            ArgumentError: it waits for the result of another message.
         """
+        refuse_open(message)
         return seal(message, self._settled(message), new_id())
+
+    def send_workflow(
+        self, flow: Flow[Any], workflow_id: str | None = None
+    ) -> Workflow[Any]:
+        """Send the messages of a flow in one step; as `Flow.enqueue`."""
+        if workflow_id is not None and not JOB_ID.fullmatch(workflow_id):
+            raise ConfigurationError(
+                f"workflow_id={workflow_id!r}: expected letters, digits, _ and - only"
+            )
+        workflow_id = workflow_id or new_id()
+        plan = flow.plan(workflow_id, workflow_id)
+        backend, envelopes = self._sealed(plan)
+        if other := backend.workflows.send(plan, envelopes):
+            raise DuplicateJobError(
+                f"workflow {workflow_id}: there is a job {other} already; nothing was "
+                "sent: give the message another job_id, or none"
+            )
+        self._tell_of_workflow(envelopes, backend)
+        return self._workflow(workflow_id, backend)
+
+    def grow_workflow(
+        self, flow: Flow[Any], workflow_id: str, node: str, lease: tuple[str, str]
+    ) -> None:
+        """Send more messages for a workflow, asked for by a node that runs."""
+        plan = flow.plan(workflow_id, node, behind=node)
+        backend, envelopes = self._sealed(plan)
+        backend.workflows.grow(plan, envelopes, node, lease)
+        self._tell_of_workflow(envelopes, backend)
+
+    def workflow(self, workflow_id: str, *, queue: str | None = None) -> Workflow[Any]:
+        """Return the handle of a workflow by its id; it need not exist.
+
+        `queue` tells the engine to ask, where queues have engines of their own.
+
+        Raises:
+            UnknownQueueError: the application declares no such queue.
+        """
+        engine = self.queue(queue).engine if queue else None
+        return self._workflow(workflow_id, self.backend(engine))
+
+    def _workflow(self, workflow_id: str, backend: Backend) -> Workflow[Any]:
+        def read(task: str, value: object) -> object:
+            result: object = self.registry.resolve(task).signature.read_result(value)
+            return result
+
+        return Workflow(
+            workflow_id, backend.workflows, partial(self._job, backend), read
+        )
+
+    def _sealed(self, plan: Plan) -> tuple[Backend, list[Envelope]]:
+        """Return the nodes as they are sent, and the engine whose store keeps them."""
+        now = self.clock.now()
+        envelopes: list[Envelope] = []
+        for node in plan.nodes:
+            terms = replace(self._settled(node.message, now), workflow=plan.id)
+            envelopes.append(seal(node.message, terms, node.id))
+        engines = {self.engine_of(node.message) for node in plan.nodes}
+        if len(engines) > 1 and "memory" in engines:
+            raise ConfigurationError(
+                f"workflow {plan.id}: its queues are served by "
+                f"{', '.join(sorted(engines))}, and the memory engine shares with none"
+            )
+        return self.backend(min(engines)), envelopes
+
+    def _tell_of_workflow(
+        self, envelopes: Sequence[Envelope], backend: Backend
+    ) -> None:
+        if self.events.wants(JobEnqueued):
+            jobs = [self._job(backend, envelope.id) for envelope in envelopes]
+            self._tell([envelope.terms for envelope in envelopes], jobs)
 
     def queue(self, name: str) -> Queue:
         """Return a queue by its name.
@@ -359,8 +434,9 @@ class App:
             UnknownQueueError: the application declares no such queue.
         """
         engine = self.queue(queue).engine if queue else None
-        backend = self.backend(engine)
+        return self._job(self.backend(engine), job_id)
 
+    def _job(self, backend: Backend, job_id: str) -> Job[Any]:
         def read(result: object) -> Any:  # noqa: ANN401 - unknown until it is read
             name = backend.info(job_id).task
             return self.registry.resolve(name).signature.read_result(result)
@@ -379,6 +455,8 @@ class App:
     def send(self, messages: Sequence[Message[Any]]) -> list[Job[Any]]:
         """Send messages; what `Task.enqueue` and `enqueue_many` come down to."""
         now = self.clock.now()
+        for message in messages:
+            refuse_open(message)
         terms = [self._settled(message, now) for message in messages]
         ids = ids_for(messages)
         jobs: dict[int, Job[Any]] = {}
@@ -394,6 +472,7 @@ class App:
 
     def send_one(self, message: Message[Any]) -> Job[Any]:
         """Send a message; as `send`, which takes longer to begin than to send one."""
+        refuse_open(message)
         terms = self._settled(message)
         envelope = seal(message, terms, new_id())
         backend = self.backend(self._by_name[terms.queue].engine)

@@ -81,6 +81,7 @@ class Attempt:
             if delivery.inspect is not None:
                 delivery.inspect(returned)
             encoded = delivery.task.signature.write_result(returned)
+            delivery.grow()
             outcome: Outcome = Succeeded(encoded=encoded)
         except BaseException as error:
             if _is_the_workers_own(error, delivery):

@@ -7,6 +7,7 @@ from typing import Protocol
 from headway.job import JobInfo, JobStore
 from headway.message import Envelope
 from headway.timetable import Timetable
+from headway.workflows import WorkflowStore
 
 
 class Capability(StrEnum):
@@ -48,6 +49,11 @@ class Backend(JobStore, Protocol):
     @property
     def timetable(self) -> Timetable:
         """Return what its store does for schedules."""
+        ...
+
+    @property
+    def workflows(self) -> WorkflowStore:
+        """Return what its store does for workflows."""
         ...
 
     def enqueue(self, envelopes: Sequence[Envelope]) -> dict[int, str]:

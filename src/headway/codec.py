@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, TypeGuard
 import msgspec
 
 from headway.errors import ArgumentError, ConfigurationError, ResultError
+from headway.reference import Open, opened, references
 from headway.resource import Resource, injected
 
 #: Annotations that promise no more than "something to go through": lists will do.
@@ -251,6 +252,8 @@ class Signature:
 
     def _write_one(self, name: str, annotation: Any, value: object) -> object:  # noqa: ANN401
         try:
+            if any(references(value)):  # checked when it is known what fills them
+                return Open(opened(value, _written))
             written = msgspec.json.encode(value, enc_hook=_encode)
             arrived = msgspec.json.decode(written, type=annotation, dec_hook=_decode)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -320,6 +323,11 @@ def _encode(value: object) -> object:
     if hasattr(value, "model_dump"):  # pydantic's models, without importing it
         return value.model_dump(mode="json")  # pyright: ignore[reportAttributeAccessIssue]
     raise TypeError(f"{type(value).__qualname__} has no form in JSON")
+
+
+def _written(value: object) -> object:
+    written: object = msgspec.json.decode(msgspec.json.encode(value, enc_hook=_encode))
+    return written
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_encode)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +13,10 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from headway import commits
-from headway.errors import ArgumentError, TaskTimeoutError
+from headway.errors import ArgumentError, ConfigurationError, TaskTimeoutError
+from headway.flow import Flow, Step, group
 from headway.job import LONGEST_LOG_LINE, Progress
+from headway.message import Message
 from headway.resource import Resource, Resources
 from headway.retry import Retry
 from headway.task import DefinedTask
@@ -83,6 +85,23 @@ class Delivery:
     inspect: Callable[[object], None] | None = None
     #: What the worker raises for reasons of its own: it goes through untouched.
     interrupts: tuple[type[BaseException], ...] = ()
+    #: The workflow that it is a node of; empty for none.
+    workflow: str = ""
+    #: Key of the lease and what that says of the job, where another may take it.
+    lease: tuple[str, str] = ("", "")
+    #: What it has asked to be sent in the place of its result.
+    growth: Flow[Any] | None = None
+
+    def grow(self) -> None:
+        """Send what it has asked for.
+
+        Raises:
+            LeaseLostError: another worker has the job now.
+            EnqueueError: the store did not confirm.
+        """
+        if self.growth is not None:
+            sender = self.growth.sender
+            sender.grow_workflow(self.growth, self.workflow, self.job_id, self.lease)
 
     def about(self) -> dict[str, Any]:
         """Return what every event of this attempt says."""
@@ -171,6 +190,34 @@ class RunningJob:
     def log(self, line: str) -> None:
         """Keep a line with the job; `Job.info().log` has the last hundred."""
         self._delivery.notes.save_log(line[:LONGEST_LOG_LINE])
+
+    def fan_out(
+        self,
+        members: Iterable[Step],
+        then: Message[Any] | None = None,
+        *,
+        limit: int | None = None,
+    ) -> None:
+        """Have messages run side by side when this job has ended, and then one more.
+
+        They become part of its workflow: what waits for this job waits for them, and
+        gets what `then` returns, or the list of results without it. They are sent when
+        the task returns, once, however often it is run; not at all when it raises.
+
+        Raises:
+            ConfigurationError: the job is part of no workflow, has asked for others
+                before, or there are no messages.
+        """
+        if not self._delivery.workflow:
+            raise ConfigurationError(
+                f"{self.task}: fan_out() is for jobs of a workflow: send it as "
+                "workflow(message).enqueue()"
+            )
+        if self._delivery.growth is not None:
+            raise ConfigurationError(f"{self.task}: fan_out() a second time")
+        several = group(*members, limit=limit)
+        both = (several,) if then is None else (several, then)
+        self._delivery.growth = Flow("chain", both)
 
     @property
     def fence(self) -> int:

@@ -8,10 +8,21 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from headway.codec import Arguments, Signature
+from headway.errors import ArgumentError
 from headway.options import Options, Unique
+from headway.reference import Open, Reference
 from headway.repeat import LONGEST_EVERY, Repeat
 from headway.retry import Retry
 
@@ -19,6 +30,24 @@ from headway.retry import Retry
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 R_co = TypeVar("R_co", covariant=True)
+
+
+class Sender(Protocol):
+    """What a workflow needs of the application of its messages."""
+
+    def send_workflow(self, flow: Any, workflow_id: str | None) -> Any:  # noqa: ANN401 - both are known further up
+        """Send the messages of a flow; return the handle of the whole."""
+        ...
+
+    def grow_workflow(
+        self,
+        flow: Any,  # noqa: ANN401 - likewise
+        workflow_id: str,
+        node: str,
+        lease: tuple[str, str],
+    ) -> None:
+        """Send more messages for a workflow, asked for by a node that runs."""
+        ...
 
 
 class Message(NamedTuple, Generic[R_co]):
@@ -32,6 +61,17 @@ class Message(NamedTuple, Generic[R_co]):
     signature: Signature
     #: Options of the task itself: what a call says otherwise must travel with it.
     defined: Options
+    #: The application of its task.
+    sender: Sender
+
+    @property
+    def result(self) -> R_co:
+        """Stand in another message's arguments for what this one returns.
+
+        A value to type checkers; when it runs it is a reference, which makes the other
+        wait for this one, in the same workflow.
+        """
+        return cast("R_co", Reference(self))
 
     @property
     def retry_of_call(self) -> Retry | None:
@@ -73,6 +113,8 @@ class Terms:
     on_orphan: Literal["", "fail", "ask"] = ""
     #: Of this one job's call.
     signature: str = ""
+    #: The workflow that it is a node of.
+    workflow: str = ""
     #: What others want to travel with this one job.
     meta: Mapping[str, Any] | None = None
 
@@ -86,6 +128,7 @@ class Terms:
             and self.retry is None
             and self.meta is None
             and not self.signature
+            and not self.workflow
         )
 
 
@@ -125,6 +168,21 @@ def settle(
         at_front=options.get("at_front", False),
         on_orphan=_on_orphan(options.get("on_orphan", "requeue")),
     )
+
+
+def refuse_open(message: Message[Any]) -> None:
+    """Refuse to send a message alone that waits for the result of another.
+
+    Raises:
+        ArgumentError: it does, and for which.
+    """
+    arguments = message.arguments
+    for value in (*arguments.args, *arguments.kwargs.values()):
+        if type(value) is Open:
+            raise ArgumentError(
+                f"{message.task}({value!r}) waits for the result of another message: "
+                "send both as one, as workflow(message).enqueue()"
+            )
 
 
 def _on_orphan(said: object) -> Literal["", "fail", "ask"]:

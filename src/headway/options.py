@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Protocol, TypedDict
 
 from headway.errors import ConfigurationError, UnknownQueueError
 from headway.repeat import Repeat
@@ -45,6 +45,21 @@ class Unique:
 
 
 Fate = Literal["requeue", "fail"]
+OnFailure = Literal["fail_fast", "continue"]
+
+
+class Call(Protocol):
+    """A message, as `task.message(...)` writes it."""
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+        ...
+
+    @property
+    def options(self) -> Options:
+        """What was said of it."""
+        ...
 
 
 class Options(TypedDict, total=False):
@@ -79,6 +94,13 @@ class Options(TypedDict, total=False):
     #: times), "fail" for a task that must not run twice, or a function that decides by
     #: the job's JobInfo. A function is the task's own: it does not travel.
     on_orphan: Fate | Callable[[Any], Fate]
+    #: In a workflow: "fail_fast" cancels what has not begun of it, "continue" hands
+    #: those that wait for the result a `Failure` in its place.
+    on_failure: OnFailure
+    #: In a workflow: what undoes the job, sent once when it or a later one has failed.
+    compensate: Call
+    #: In a workflow: messages to wait for whose results are not needed.
+    after: Sequence[Call]
 
 
 def check_options(owner: str, options: Options, queues: Collection[str]) -> Options:
@@ -135,6 +157,10 @@ def _way_out(name: str, value: object) -> str:
 
 def _call(value: timedelta) -> str:
     return repr(value).removeprefix("datetime.")
+
+
+def _is_call(value: object) -> bool:
+    return hasattr(value, "arguments") and hasattr(value, "options")
 
 
 def _is_aware(value: object) -> bool:
@@ -207,5 +233,14 @@ _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "on_orphan": (
         "'requeue', 'fail', or a function of the JobInfo that returns one of these",
         lambda v: callable(v) or v in ("requeue", "fail"),
+    ),
+    "on_failure": (
+        "'fail_fast' or 'continue'",
+        lambda v: v in ("fail_fast", "continue"),
+    ),
+    "compensate": ("a message, as undo.message(7)", _is_call),
+    "after": (
+        "messages, as [parse.message(7)]",
+        lambda v: isinstance(v, list | tuple) and all(map(_is_call, v)),
     ),
 }

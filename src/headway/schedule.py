@@ -209,9 +209,7 @@ def _message_from_wire(
         options["retry"] = Retry.from_wire(options["retry"])
     arguments = Arguments(tuple(wire["args"]), wire["kwargs"])
     using = task.using(**options)
-    return Message(
-        using.name, arguments, using.options, using.signature, using.defined.options
-    )
+    return using.written(arguments)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
 
-from headway.codec import Signature
+from headway.codec import Arguments, Signature
 from headway.errors import ConfigurationError
+from headway.flow import Flow, group
 from headway.job import Job
-from headway.message import Message
+from headway.message import Message, Sender
 from headway.options import Options
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Host(Protocol):
+class Host(Sender, Protocol):
     """What a task needs of its application."""
 
     def send_one(self, message: Message[Any]) -> Job[Any]:
@@ -82,7 +83,26 @@ class DefinedTask(Generic[P, R]):
         signature = self.signature
         arguments = signature.write(args, kwargs)
         options, defined = self.options, self.defined.options
-        return Message(self.name, arguments, options, signature, defined)
+        return Message(self.name, arguments, options, signature, defined, self._host)
+
+    def written(self, arguments: Arguments) -> Message[R]:
+        """Return the message of a call that is written already."""
+        options, defined = self.options, self.defined.options
+        return Message(
+            self.name, arguments, options, self.signature, defined, self._host
+        )
+
+    def map(self, values: Iterable[Any], *, limit: int | None = None) -> Flow[list[R]]:
+        """Return a group of calls, each with one of the values as its argument.
+
+        With `limit` no more than so many are let go before others have ended.
+
+        Raises:
+            ArgumentError: a value does not fit, or cannot travel.
+            ConfigurationError: there are none, or the limit is no positive number.
+        """
+        call = cast("Callable[[Any], Message[R]]", self.message)
+        return group(*map(call, values), limit=limit)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Send the call; a worker makes it.

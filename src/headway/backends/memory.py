@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from traceback import format_exception
@@ -14,6 +14,7 @@ from headway.attempt import error_line
 from headway.backends import Context
 from headway.backends.capabilities import CAPABILITIES
 from headway.backends.memory_timetable import MemoryTimetable
+from headway.backends.memory_workflows import MemoryWorkflows
 from headway.delivery import Delivery
 from headway.errors import (
     CapabilityError,
@@ -25,6 +26,7 @@ from headway.job import LOG_LINES, JobInfo, JobStatus, Progress
 from headway.message import Envelope
 from headway.outcome import Failed, Outcome, Retried, Succeeded
 from headway.timetable import Timetable
+from headway.workflows import Node, WorkflowStore
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class MemoryBackend:
         self._store = _Store()
         self._timetable = self._new_timetable()
         self._changed = threading.Condition(threading.RLock())
+        self._workflows = MemoryWorkflows(self, self._changed)
         #: Run each job in `enqueue` itself.
         self.inline = False
 
@@ -67,6 +70,11 @@ class MemoryBackend:
     def timetable(self) -> Timetable:
         """What is kept of schedules, here."""
         return self._timetable
+
+    @property
+    def workflows(self) -> WorkflowStore:
+        """What is kept of workflows, here."""
+        return self._workflows
 
     def _new_timetable(self) -> Timetable:
         return MemoryTimetable(self._context.clock, self._sent, self._status_of)
@@ -172,19 +180,23 @@ class MemoryBackend:
 
     def _delivery(self, record: _Record) -> Delivery:
         envelope = record.envelope
-        task = self._context.resolve(envelope.terms.task)
+        task, flow = self._context.resolve(envelope.terms.task), envelope.terms.workflow
+        args, kwargs = envelope.arguments
+        if flow:
+            args, kwargs = self._workflows.resolved_call(flow, args, kwargs)
         own = task.options.get("retry") if envelope.terms.retries else None
         return Delivery(
             job_id=envelope.id,
             task=task,
             queue=envelope.terms.queue,
-            args=envelope.arguments.args,
-            kwargs=envelope.arguments.kwargs,
+            args=args,
+            kwargs=kwargs,
             attempt=record.info.attempt,
             retry=envelope.terms.retry or own,
             expires_at=envelope.terms.expires_at,
             notes=_Notes(self, record),
             checkpoint=record.info.checkpoint,
+            workflow=flow,
         )
 
     def _keep(self, record: _Record, outcome: Outcome) -> None:
@@ -207,6 +219,12 @@ class MemoryBackend:
             self._schedule_next_run(record, now)
         else:
             self._give_unique_key_back(record)
+            self._settle(record)
+
+    def _settle(self, record: _Record) -> None:
+        self._workflows.settle(record.envelope.terms.workflow, record.envelope.id)
+        if record.envelope.terms.workflow:
+            self._changed.notify_all()
 
     def _schedule_next_run(self, record: _Record, now: datetime) -> None:
         """Schedule the next run of a job that repeats, as if it were the first."""
@@ -308,6 +326,7 @@ class MemoryBackend:
             self._take_from_queue(record)
             self.set(record, status=JobStatus.CANCELED, due=None)
             self._give_unique_key_back(record)
+            self._settle(record)
             return True
 
     def requeue(self, job_id: str) -> None:
@@ -324,6 +343,9 @@ class MemoryBackend:
                 f"job {job_id} is {status}: only a failed, stopped or canceled job "
                 "can be requeued"
             )
+        if flow := record.envelope.terms.workflow:
+            self._workflows.retry(flow)
+            return
         with self._changed:
             record.failures = 0
             terms = replace(record.envelope.terms, expires_at=None)
@@ -346,6 +368,8 @@ class MemoryBackend:
         self._take_from_queue(record)
         self._give_unique_key_back(record)
         del self._store.records[job_id]
+        with self._changed:
+            self._settle(record)
 
     def _take_from_queue(self, record: _Record) -> None:
         line = self._store.queues.get(record.envelope.terms.queue, deque())
@@ -368,6 +392,60 @@ class MemoryBackend:
         """Forget everything."""
         self._store = _Store()
         self._timetable = self._new_timetable()
+        self._workflows = MemoryWorkflows(self, self._changed)
+
+    # For workflows
+
+    def find(self, job_id: str) -> JobInfo | None:
+        """Return a snapshot, or None where there is no such job."""
+        record = self._store.records.get(job_id)
+        return record.info if record else None
+
+    def defer(self, job_id: str, envelope: Envelope | None = None) -> None:
+        """Keep a new job, or one that has ended, that waits for others."""
+        now, status = self._context.clock.now(), JobStatus.DEFERRED
+        if envelope is not None:
+            info = _first_info(envelope, status, now)
+            self._store.records[job_id] = _Record(
+                envelope=envelope, info=replace(info, enqueued_at=None, due=None)
+            )
+            return
+        record = self._store.records[job_id]
+        record.failures = 0
+        self.set(record, status=status, attempt=0, started_at=None, ended_at=None)
+
+    def let_go(self, job_id: str, node: Node) -> None:
+        """Have a deferred job run when it is due."""
+        record, options = self._store.records[job_id], node.message.options
+        now = self._context.clock.now()
+        due = options.get("at") or now + options.get("delay", timedelta(0))
+        if due > now:
+            self.set(record, status=JobStatus.SCHEDULED, due=due)
+        else:
+            self.set(record, status=JobStatus.QUEUED, enqueued_at=now)
+            self._push(record.envelope)
+
+    def drop(self, job_id: str, reason: str) -> None:
+        """Cancel a job that has not begun."""
+        record = self._store.records[job_id]
+        self._take_from_queue(record)
+        self.set(record, status=JobStatus.CANCELED, due=None, error=reason)
+
+    def sent(self) -> None:
+        """Run what is due where jobs run in the very call that sends them."""
+        if self.inline:
+            self.drain()
+
+    def until(self, holds: Callable[[], bool], timeout: float | None) -> None:
+        """Return when it is so, or when the seconds are over.
+
+        Without seconds it runs what is due, as a worker would, and does not wait.
+        """
+        if timeout is None:
+            self.drain()
+            return
+        with self._changed:
+            self._changed.wait_for(holds, timeout)
 
 
 def _goes_on(record: _Record) -> bool:

@@ -17,6 +17,7 @@ from redis.exceptions import (
 from headway.backends import Context, development_redis, rq_hooks
 from headway.backends.capabilities import CAPABILITIES
 from headway.backends.rq_jobs import RQJobs
+from headway.backends.rq_workflows import RQWorkflows
 from headway.codec import Arguments
 from headway.errors import ConfigurationError, EnqueueError
 from headway.message import Envelope, Sealed
@@ -31,6 +32,7 @@ from headway.wire.promotion import Promotion
 from headway.wire.server import CLUSTER_ERRORS, IN_A_CLUSTER
 from headway.wire.single import is_single, single
 from headway.wire.timetable import RedisTimetable
+from headway.workflows import WorkflowStore
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -74,6 +76,7 @@ class RQBackend(RQJobs):
     def close(self) -> None:
         """Give back the connections."""
         self.__dict__.pop("_exchange", None)
+        self.__dict__.pop("workflows", None)
         self._timetable = RedisTimetable(lambda: self.client, self._written)
         if "client" in self.__dict__:
             self.client.close()
@@ -83,6 +86,16 @@ class RQBackend(RQJobs):
     def timetable(self) -> Timetable:
         """What Redis does for schedules."""
         return self._timetable
+
+    @cached_property
+    def workflows(self) -> WorkflowStore:
+        """What Redis does for workflows."""
+        return RQWorkflows(
+            lambda: self.client,
+            self._clock,
+            noted=lambda envelope: self._written(envelope, lambda noted: noted),
+            cancel_job=self.cancel,
+        )
 
     def promotion(self, queues: Sequence[str]) -> Promotion:
         """Return what moves delayed jobs of these queues when they are due."""

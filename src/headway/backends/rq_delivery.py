@@ -29,6 +29,7 @@ from headway.job import LOG_LINES, Progress
 from headway.outcome import Failed, Retried, Succeeded
 from headway.task import DefinedTask
 from headway.wire import job_hash, repeating
+from headway.wire.node_results import resolved_call
 from headway.wire.unique import give_back
 
 #: Attempts whose reasons are kept on the job.
@@ -158,12 +159,15 @@ class _JobRun:
 
     def _delivery(self) -> Delivery:
         expires_at = self._extras.get("expires_at")
+        args, kwargs = resolved_call(
+            self._job.connection, self._extras, self._job.args, self._job.kwargs
+        )
         return Delivery(
             job_id=self._job.id,
             task=self._task,
             queue=self._job.origin,
-            args=self._job.args,
-            kwargs=self._job.kwargs,
+            args=args,
+            kwargs=kwargs,
             attempt=(self._job.number_of_retries or 0) + 1,
             retry=job_hash.retry_of(self._extras, self._task.options.get("retry")),
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
@@ -175,6 +179,7 @@ class _JobRun:
             timeout_error=RQTaskTimeoutError,
             interrupts=(ReturnedRetry, Interrupted),
             inspect=look_for_retry,
+            workflow=self._extras.get("workflow", ""),
         )
 
     def _prepare_next_run(self, rule: repeating.Repeated) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headway.lease import Holder, Lease, Served, Turn
-from headway.wire import keys
+from headway.wire import job_hash, keys
 from headway.wire.line import Line, call, command, pack
 from headway.wire.moment import moment
 from headway.wire.scripts import Script
@@ -128,6 +128,7 @@ class RedisChildBroker:
                 f"{began:.6f}",
                 f"{ended:.6f}",
                 shown,
+                job_hash.workflow_of(lease.meta),
             )
         )
 

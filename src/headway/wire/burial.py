@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from headway.lease import Leased
 from headway.wire import keys
 from headway.wire.moment import moment
-from headway.wire.scripts import Script
+from headway.wire.scripts import WORKFLOW, Script
 
 if TYPE_CHECKING:
     from redis import Redis
 
-BURY = Script("bury")
+BURY = Script("bury", *WORKFLOW)
 
 
 def bury(client: Redis, leased: Leased, *, reason: str, now: float) -> bool:

@@ -57,6 +57,8 @@ class Extras(TypedDict, total=False):
     unique: str
     #: What `Signer.sign` has made of its call.
     signature: str
+    #: The workflow that it is a node of.
+    workflow: str
     progress: dict[str, Any]
     #: What the job said last, line by line.
     log: list[str]
@@ -119,6 +121,8 @@ def meta(terms: Terms, unique_key: str | None) -> str:
         extras["unique"] = unique_key
     if terms.signature:
         extras["signature"] = terms.signature
+    if terms.workflow:
+        extras["workflow"] = terms.workflow
     if extras:
         others["headway"] = extras
     return json.dumps(others) if others else ""
@@ -186,6 +190,13 @@ def extras_of(meta: Mapping[str, Any]) -> Extras:
     """Return what Headway keeps in a job's meta."""
     found = meta.get("headway")
     return cast("Extras", found) if isinstance(found, dict) else Extras()
+
+
+def workflow_of(meta: bytes) -> str:
+    """Return the workflow that a job is a node of; empty for none."""
+    if b'"workflow"' not in meta:  # as of nearly all
+        return ""
+    return extras_of(json_object(meta)).get("workflow", "")
 
 
 def retry_of(extras: Extras, of_task: Retry | None) -> Retry | None:

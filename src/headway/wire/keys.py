@@ -235,6 +235,21 @@ def schedule_history(name: str) -> str:
     return f"{OURS}:schedule:{name}:history"
 
 
+WORKFLOW_PREFIX = f"{OURS}:workflow:"
+#: Sorted set: ids of workflows that have not ended, by when they were looked at.
+WORKFLOWS = f"{OURS}:workflows"
+
+
+def workflow(workflow_id: str) -> str:
+    """Hash: where a workflow has come to; what else there is of it begins like this."""
+    return f"{WORKFLOW_PREFIX}{workflow_id}"
+
+
+def workflow_nodes(workflow_id: str) -> str:
+    """Hash: the nodes of a workflow as JSON, by id."""
+    return f"{WORKFLOW_PREFIX}{workflow_id}:nodes"
+
+
 #: Every list of jobs that is kept for a queue; "queued" is the queue itself, and "sent"
 #: is ours: what waits in the hands of another engine.
 REGISTRIES: dict[str, Callable[[str], str]] = {
@@ -256,3 +271,20 @@ RQ_SCHEDULER_JOBS = "rq:scheduler:scheduled_jobs"
 RQ_SCHEDULER_LOCK = "rq:scheduler_lock"
 #: Set: ids of the schedules and delayed jobs that were made by rq-scheduler's API.
 MADE_AS_RQ_SCHEDULER = f"{OURS}:made-as-rq-scheduler"
+
+#: How the keys begin that scripts make of the ids they come to.
+NAMES_IN_LUA = {
+    "job": JOB_PREFIX,
+    "results": RESULTS_PREFIX,
+    "queue": QUEUE_PREFIX,
+    "wake": WAKE_PREFIX,
+    "sent": sent(""),
+    "scheduled": scheduled(""),
+    "deferred": deferred(""),
+    "finished": FINISHED_PREFIX,
+    "failed": FAILED_PREFIX,
+    "canceled": canceled(""),
+    "queues": QUEUES,
+    "workflow": WORKFLOW_PREFIX,
+    "workflows": WORKFLOWS,
+}

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from headway.lease import Holder
 from headway.wire import keys
 from headway.wire.reading import Fields, text
-from headway.wire.scripts import Script, Value
+from headway.wire.scripts import WORKFLOW, Script, Value
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -27,6 +27,8 @@ _MOST = 500
 #: For how long a message of another engine may be under way until it is taken for lost,
 #: in seconds.
 UNDER_WAY = 30
+#: How many workflows are looked at in one sweep, and how many open nodes of each.
+_WORKFLOWS, _NODES = 20, 100
 #: For how long it is known that an entry was seen, in seconds.
 _KNOWN = 10
 #: RQ's workers say every thirty seconds that they live, while they run a job.
@@ -56,6 +58,10 @@ class Leftovers:
     def __init__(self, client: Redis, queues: Sequence[str]) -> None:
         self._client = client
         self._queues = queues
+
+    @cached_property
+    def _sweep_workflows(self) -> Script:
+        return Script("sweep_workflows", *WORKFLOW)
 
     @cached_property
     def _adopt(self) -> Script:
@@ -106,6 +112,10 @@ class Leftovers:
             found = self._overdue(self._client, places, arguments)
             recalled += map(text, found)
         return recalled
+
+    def go_on(self) -> None:
+        """Have workflows go on whose nodes were ended by others than our workers."""
+        self._sweep_workflows(self._client, [], [_WORKFLOWS, _NODES])
 
     def adopt(self, leftover: Leftover, holder: Holder, ordinal: int) -> Fate:
         """Take a job over, for a holder whose jobs are then to be recovered."""

@@ -15,9 +15,9 @@ import msgspec
 from headway.lease import Holder
 from headway.wire import keys
 from headway.wire.line import call, pack
-from headway.wire.scripts import Script
+from headway.wire.scripts import WORKFLOW, Script
 
-ACKNOWLEDGE = Script("acknowledge")
+ACKNOWLEDGE = Script("acknowledge", *WORKFLOW)
 
 
 class Success(NamedTuple):
@@ -39,6 +39,8 @@ class Success(NamedTuple):
     ended: str
     #: Whether RQ's registries may show the job as started.
     shown: bool
+    #: The workflow that it is a node of; empty for none.
+    workflow: str = ""
 
     @property
     def ordinal(self) -> int:

@@ -163,7 +163,7 @@ def _outcome(
     elapsed = app.clock.now() - datetime.fromtimestamp(aftermath.began, UTC)
     notes = Notes(client, aftermath.holder, lease, app.clock)
     try:
-        delivery = Deliver(app)(lease, notes)
+        delivery = Deliver(app, client)(lease, notes)
     except HeadwayError:  # pickle, or nothing that can be read: there is no rule
         return Failed(error=error)
     return app.attempt().broken_off(delivery, error, elapsed)

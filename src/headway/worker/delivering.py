@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rq.timeouts import JobTimeoutException
 
@@ -25,9 +25,14 @@ from headway.lease import Lease
 from headway.retry import Retry
 from headway.task import DefinedTask
 from headway.wire import job_hash
+from headway.wire.node_results import resolved_call
+from headway.wire.steadfast import SteadfastRedis
 from headway.worker import payload
 from headway.worker.ending import Stopped
 from headway.worker.notes import Notes
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 #: RQ's own default, in seconds (rq/defaults.py).
 TIMEOUT = 180.0
@@ -38,7 +43,9 @@ CALLBACK, WEBHOOKS = 60, 60
 class Deliver:
     """Makes deliveries of leases; a task is looked up once."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, client: Redis) -> None:
+        #: Asked for the results that a node of a workflow waited for.
+        self._client = SteadfastRedis(client.connection_pool)
         self._registry = app.registry
         self._signer = app.signer if app.checks_signatures else None
         self._tasks: dict[str, DefinedTask[..., Any]] = {}
@@ -50,6 +57,7 @@ class Deliver:
             UnreadableJobError: what is stored is not a call, or is not signed.
             TaskNotAllowedError: it calls what may not run here.
             UnknownTaskError: it calls what is not there.
+            ArgumentError: a result that it waited for is gone.
         """
         _whole(lease, "result_ttl", lease.result_ttl)  # now: it is needed at the end
         raw = payload.unpacked(lease.job_id, lease.data)
@@ -61,12 +69,13 @@ class Deliver:
         if lease.meta:
             extras = job_hash.extras_of(job_hash.json_object(lease.meta))
             retry, expires_at = _rule_and_time(lease, extras, retry)
+        args, kwargs = resolved_call(self._client, extras, call.args, call.kwargs)
         return Delivery(
             job_id=lease.job_id,
             task=task,
             queue=lease.queue,
-            args=call.args,
-            kwargs=call.kwargs,
+            args=args,
+            kwargs=kwargs,
             attempt=_whole(lease, "number_of_retries", lease.retried) + 1,
             retry=retry,
             expires_at=expires_at,
@@ -77,6 +86,8 @@ class Deliver:
             timeout_error=RQTaskTimeoutError,
             interrupts=(ReturnedRetry, Interrupted, Stopped),
             inspect=look_for_retry,
+            workflow=extras.get("workflow", ""),
+            lease=notes.lease,
         )
 
     def _task(self, name: str) -> DefinedTask[..., Any]:

@@ -20,8 +20,20 @@ from headway.wire.steadfast import SteadfastRedis
 _TRIES = 100
 
 
+class Dependent(Job):
+    """RQ's job, unless it is a node: those are let go by their workflow alone."""
+
+    def dependencies_are_met(self, *args: Any, **options: Any) -> bool:  # noqa: ANN401 - RQ's own signature
+        """Tell whether RQ's code is to let the job go."""
+        if self.connection.hexists(self.key, "headway_workflow"):
+            return False
+        return super().dependencies_are_met(*args, **options)
+
+
 class PatientQueue(Queue):
     """RQ's queue, with a registry of jobs let go that does not give up."""
+
+    job_class = Dependent
 
     @property
     def ready_job_registry(self) -> PatientRegistry:

@@ -19,6 +19,7 @@ from headway.errors import Interrupted, LeaseLostError
 from headway.lease import Holder, Lease
 from headway.wire import job_hash
 from headway.wire.fence import FencedPipeline, FencedRedis
+from headway.wire.scripts import WORKFLOW, Script
 from headway.worker.dependents import PatientQueue
 from headway.worker.next_run import plan_next_run
 from headway.worker.trusted_job import TrustedJob
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
     from rq.queue import Queue
     from rq.registry import StartedJobRegistry
+
+
+SETTLE = Script("settle", *WORKFLOW)
 
 
 class Stopped(BaseException):
@@ -111,6 +115,8 @@ class RQWorker(rq.Worker):
 def _plan(job: RQJob, pipeline: Pipeline) -> None:
     if isinstance(job, TrustedJob):
         plan_next_run(job, pipeline)
+        if job.workflow:  # sent whole: in a transaction it may not be unknown
+            pipeline.eval(SETTLE.text.decode(), 0, job.workflow, job.id)
 
 
 class End:

@@ -104,7 +104,7 @@ class Execute:
         self._by_rq = by_rq
         self._clock = clock
         self._attempt: Attempt = app.attempt()
-        self._deliver = Deliver(app)
+        self._deliver = Deliver(app, client)
         self._all_by_rq = is_patched()
         self._has_device = has_device
         self._is_copy = False

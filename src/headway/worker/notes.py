@@ -48,6 +48,12 @@ class Notes:
         self._saved_at: float | None = None
         self._later: threading.Timer | None = None
 
+    @property
+    def lease(self) -> tuple[str, str]:
+        """Return the key of the lease, and what it says while the job is ours."""
+        lease = self._lease
+        return keys.lease(self._holder.child), f"{lease.ordinal}:{lease.queue}"
+
     def save_progress(self, progress: Progress) -> None:
         """Save how far the job has come, soon."""
         with self._lock:

@@ -102,6 +102,7 @@ class Recovery:
             self._take_over(worker, [each for each in found if each.worker == worker])
         if self._leftovers.waits_for_nobody(LEFT_BY_RQ * 0.5):
             self._finishers.enqueue_let_go(self._office.plan.name)
+        self._leftovers.go_on()
 
     def _take_over(self, worker: str, left: Sequence[Leftover]) -> None:
         holder = new_holder(worker or "rq")

@@ -15,6 +15,7 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 from headway.app import App
 from headway.errors import HeadwayError, UnreadableJobError
 from headway.wire import job_hash
+from headway.wire.reading import text
 from headway.worker import payload
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class TrustedJob(RQJob):
     #: As they were when the run began: RQ's code counts down more than once where what
     #: it writes is refused.
     repeats_before: int | None = None
+    #: The workflow that it is a node of; empty for none.
+    workflow = ""
 
     @classmethod
     def of(cls, job_id: str, client: Redis, fields: dict[bytes, bytes]) -> TrustedJob:
@@ -66,6 +69,7 @@ class TrustedJob(RQJob):
                 f"job {job_id}: a field of its hash is not what RQ writes: {error}"
             ) from error
         job.repeats_before = job.repeats_left
+        job.workflow = text(fields.get(b"headway_workflow"))
         if not pickled:  # RQ keeps, as bytes, what it cannot read: it is for nobody
             job.meta = job_hash.json_object(fields.get(b"meta"))
         return job

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from headway import Retry, Unique, current_job, exponential, fixed
+from headway import Failure, Retry, Unique, current_job, fixed, previous
 from sample_tasks import task
 from sample_tasks.shapes import Colour, Point
 
@@ -237,3 +238,63 @@ def tells() -> None:
     job.progress(1, 2)
     job.checkpoint({"place": 1})
     job.log("said 1")
+
+
+@task
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@task
+def gather(values: list[Any]) -> list[Any]:
+    return values
+
+
+@task
+def tell_failures(values: list[int | Failure]) -> list[str]:
+    return [
+        f"{each.task}: {each.error}" if isinstance(each, Failure) else str(each)
+        for each in values
+    ]
+
+
+@task
+def spread(numbers: list[int], *, gathers: bool = True) -> str:
+    job = current_job()
+    assert job is not None
+    parts = [add.message(number, 100) for number in numbers]
+    job.fan_out(parts, total.message(previous) if gathers else None)
+    return "not what those that wait are given"
+
+
+@task(retry=Retry(attempts=2, backoff=AT_ONCE))
+def spread_at_last(numbers: list[int]) -> None:
+    job = current_job()
+    assert job is not None
+    job.fan_out([order.message(str(number)) for number in numbers])
+    if job.attempt == 1:
+        raise Flaky("after it has asked")
+
+
+@task
+def mend(path: str) -> str:
+    """Fail until there is a file."""
+    if not Path(path).exists():
+        raise FileNotFoundError(path)
+    return path
+
+
+@task
+def most_at_once(number: int, folder: str) -> int:
+    """Tell how many run beside this one; each shows itself by a file."""
+    mine = Path(folder, str(number))
+    mine.touch()
+    time.sleep(0.02)
+    count = len(list(Path(folder).iterdir()))
+    mine.unlink()
+    return count
+
+
+@task
+def echo(value: Any) -> Any:
+    return value

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
+from headway.wire import keys
+
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -19,23 +21,19 @@ Value = str | bytes | int | float
 Call = tuple[Sequence[str], Sequence[Value]]
 
 
-#: By verb: the files of functions that stand in front of its own.
-SHARED = {
-    "enqueue_carried": ("written",),
-    "enqueue_one": ("written",),
-    "promote": ("moment",),
-    "reserve": ("moment",),
-    "reserve_one": ("moment",),
-}
+#: What stands in front of a verb that may end a node of a workflow, or run some again.
+WORKFLOW = ("names", "moment", "workflow")
+REOPEN = (*WORKFLOW, "reopen")
 
 
 class Script:
     """One Lua file, called by its hash and sent whole only where it is unknown."""
 
-    def __init__(self, verb: str) -> None:
-        folder = files("headway.wire.scripts")
-        names = [f"{name}.lua" for name in (*SHARED.get(verb, ()), verb)]
-        self.text = b"".join(folder.joinpath(name).read_bytes() for name in names)
+    Behind what it shares with others: files of functions, which stand in front.
+    """
+
+    def __init__(self, verb: str, *shared: str) -> None:
+        self.text = b"".join(map(_part, (*shared, verb)))
         self.sha = sha1(self.text, usedforsecurity=False).hexdigest()
 
     def __call__(
@@ -54,9 +52,25 @@ class Script:
 
     def _send(self, client: Redis, calls: Sequence[Call]) -> list[Any]:
         pipeline = client.pipeline(transaction=False)
-        for keys, args in calls:
-            pipeline.evalsha(self.sha, len(keys), *keys, *args)
+        for places, args in calls:
+            pipeline.evalsha(self.sha, len(places), *places, *args)
         return list(pipeline.execute())
+
+
+def _part(name: str) -> bytes:
+    if name == "names":
+        return _names()
+    return files("headway.wire.scripts").joinpath(f"{name}.lua").read_bytes()
+
+
+def _names() -> bytes:
+    """Return a Lua table of how keys begin; the prefix of them may be any text."""
+    quoted = {
+        name: "".join(f"\\{byte:03d}" for byte in key.encode())
+        for name, key in keys.NAMES_IN_LUA.items()
+    }
+    fields = ", ".join(f"{name} = '{key}'" for name, key in quoted.items())
+    return f"local names = {{ {fields} }}\n".encode()
 
 
 class Scripts:
@@ -75,17 +89,17 @@ class Scripts:
     @cached_property
     def cancel(self) -> Script:
         """Keep a waiting job from running."""
-        return Script("cancel")
+        return Script("cancel", *WORKFLOW)
 
     @cached_property
     def requeue(self) -> Script:
         """Run an ended job again."""
-        return Script("requeue")
+        return Script("requeue", *REOPEN)
 
     @cached_property
     def delete(self) -> Script:
         """Forget a job that nobody runs."""
-        return Script("delete")
+        return Script("delete", *WORKFLOW)
 
     @cached_property
     def nudge(self) -> Script:
@@ -136,3 +150,18 @@ class Scripts:
     def take_job(self) -> Script:
         """Take a job that runs once from rq-scheduler."""
         return Script("take_job")
+
+    @cached_property
+    def add_nodes(self) -> Script:
+        """Write the nodes of a workflow."""
+        return Script("add_nodes", *WORKFLOW)
+
+    @cached_property
+    def cancel_workflow(self) -> Script:
+        """Cancel all of a workflow that has not begun."""
+        return Script("cancel_workflow", *WORKFLOW)
+
+    @cached_property
+    def retry_workflow(self) -> Script:
+        """Run what has failed of a workflow again."""
+        return Script("retry_workflow", *REOPEN)

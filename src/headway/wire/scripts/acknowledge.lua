@@ -15,16 +15,16 @@
 --          the lease, queue, result ttl in seconds (-1: for ever), return value in
 --          base64 ("" for None), ended as RQ writes a time, id of the execution, began
 --          and ended in seconds since 1970, whether it was shown in RQ's registries
---          while it ran. One argument, for each word that is sent costs Redis as much
---          as a small command.
+--          while it ran, the workflow that it is a node of ("" for none). One argument,
+--          for each word that is sent costs Redis as much as a small command.
 --
 -- Returns the ids whose lease was lost (such a run is counted on its job as superseded,
--- and leaves nothing else), then those with dependents, which only RQ's own
--- code can finish: they are left as they were.
+-- and leaves nothing else), then those with dependents outside of a workflow, which only
+-- RQ's own code can finish: they are left as they were.
 
 -- Places in what is unpacked of a job; the first is where the next one begins, or -1.
-local NEXT, ID, HELD, QUEUE, TTL, VALUE, ENDED_AT, EXECUTION, BEGAN, ENDED, SHOWN =
-  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+local NEXT, ID, HELD, QUEUE, TTL, VALUE, ENDED_AT, EXECUTION, BEGAN, ENDED, SHOWN, FLOW =
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 local call, pcall = redis.call, redis.pcall
 local JOB, RESULTS = ARGV[2], ARGV[3]
 
@@ -72,10 +72,25 @@ local function keep(key, job)
   return ttl == -1 and '+inf' or ttl
 end
 
+-- Of a node those are left out that its workflow lets go.
+local function has_dependents(job)
+  if call('EXISTS', dependents_of(job[ID])) == 0 then
+    return false
+  elseif job[FLOW] == '' then
+    return true
+  end
+  for _, id in ipairs(call('SMEMBERS', dependents_of(job[ID]))) do
+    if call('HEXISTS', part(job[FLOW], ':nodes'), id) == 0 then
+      return true
+    end
+  end
+  return false
+end
+
 -- What is asked of each job is asked of all of them at once: it is rarely so.
 local jobs, ids, related, at = {}, {}, {}, 0
 while at ~= -1 do
-  local job = { cmsgpack.unpack_limit(ARGV[8], 10, at) }
+  local job = { cmsgpack.unpack_limit(ARGV[8], 11, at) }
   local id, n = job[ID], #jobs + 1
   jobs[n], ids[n] = job, id
   related[2 * n - 1], related[2 * n] = dependents_of(id), dependencies_of(id)
@@ -84,7 +99,7 @@ end
 local held = call('HMGET', KEYS[1], unpack(ids))
 local any_related = call('EXISTS', unpack(related)) > 0
 
-local lost, parents, done, finished, seconds = {}, {}, {}, {}, 0
+local lost, parents, done, nodes, finished, seconds = {}, {}, {}, {}, {}, 0
 for n, job in ipairs(jobs) do
   local id, ttl, ended_at = job[ID], job[TTL], job[ENDED_AT]
   if held[n] ~= job[HELD] then
@@ -94,10 +109,13 @@ for n, job in ipairs(jobs) do
     if type(runs_it) == 'string' and runs_it ~= ARGV[1] then
       call('HINCRBY', JOB .. id, 'headway_superseded', 1)
     end
-  elseif any_related and call('EXISTS', dependents_of(id)) == 1 then
+  elseif any_related and has_dependents(job) then
     parents[#parents + 1] = id
   else
     done[#done + 1] = id
+    if job[FLOW] ~= '' then
+      nodes[#nodes + 1] = job
+    end
     seconds = seconds + job[ENDED] - job[BEGAN]
     if job[SHOWN] then
       drop_execution(job)
@@ -132,6 +150,9 @@ if #done > 0 then
   call('HDEL', KEYS[1], unpack(done))
   for queue, scores in pairs(finished) do
     call('ZADD', ARGV[4] .. queue, unpack(scores))
+  end
+  for _, job in ipairs(nodes) do
+    settle(job[FLOW], job[ID])
   end
   if call('EXISTS', KEYS[2]) == 1 then -- a record that ran out stays away
     call('HINCRBY', KEYS[2], 'successful_job_count', #done)

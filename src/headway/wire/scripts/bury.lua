@@ -37,4 +37,8 @@ for _, write in ipairs(writes) do
   end
 end
 call('HDEL', KEYS[1], ARGV[1])
+local flow = workflow_of(KEYS[2])
+if flow then
+  settle(flow, ARGV[1])
+end
 return 1

@@ -27,4 +27,8 @@ if waited == 0 then
 end
 redis.call('HSET', KEYS[1], 'status', 'canceled')
 redis.call('ZADD', KEYS[5], redis.call('TIME')[1], ARGV[1])
+local flow = workflow_of(KEYS[1])
+if flow then
+  settle(flow, ARGV[1])
+end
 return 'done'

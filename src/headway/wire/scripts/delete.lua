@@ -78,5 +78,10 @@ end
 if KEYS[8] ~= '' and redis.pcall('GET', KEYS[8]) == id then
   redis.call('DEL', KEYS[8])
 end
-redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[4], KEYS[5], KEYS[6])
+local flow = workflow_of(KEYS[1])
+redis.call('UNLINK', KEYS[1])
+if flow then
+  settle(flow, id) -- while it is known who waits for it
+end
+redis.call('UNLINK', KEYS[2], KEYS[4], KEYS[5], KEYS[6])
 return exists and 'done' or ''

@@ -1,4 +1,5 @@
--- Run a job again that failed, was stopped or was canceled, with all its attempts.
+-- Run a job again that failed, was stopped or was canceled, with all its attempts. Of a
+-- workflow, all that did not come to its end by that.
 --
 -- KEYS[1]  hash of the job
 -- KEYS[2]  list of its queue
@@ -16,6 +17,18 @@
 local status, limit = unpack(redis.call('HMGET', KEYS[1], 'status', 'rate_limit_key'))
 if limit and limit ~= '' then
   return 'limited'
+end
+local flow = workflow_of(KEYS[1])
+if flow and ENDED[status] and status ~= 'finished' then
+  local answer = reopen(flow)
+  if answer == 'done' and ARGV[3] ~= '' then
+    redis.call('HSET', KEYS[1], 'meta', ARGV[3])
+  end
+  if answer == 'done' then
+    return answer
+  elseif answer == 'failed' or answer == 'canceled' then
+    return 'of a workflow that has not ended yet'
+  end
 end
 local ended = redis.call('ZREM', KEYS[3], ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1])
 if not status or ended == 0 then

@@ -1,0 +1,98 @@
+"""What nodes of a workflow have returned, for those that were sent to wait for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from headway.errors import ArgumentError
+from headway.job import JobStatus
+from headway.reference import Failure, named, resolved
+from headway.wire import job_hash, keys
+from headway.wire.reading import Fields, text
+from headway.wire.stored_job import StoredJob, newest
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+_FIELDS = ("status", "headway_became", "exc_info", "meta")
+
+
+def results(client: Redis, workflow_id: str, ids: Sequence[str]) -> list[object]:
+    """Return the result of each node, or a `Failure` where it has none.
+
+    Of a node that has asked for others it is what these return.
+
+    Raises:
+        ArgumentError: a result is not there, or not any more.
+    """
+    pipeline = client.pipeline(transaction=False)
+    for job_id in ids:
+        pipeline.hmget(keys.job(job_id), _FIELDS)
+        pipeline.xrevrange(keys.results(job_id), count=1)
+        pipeline.hget(keys.workflow_nodes(workflow_id), job_id)
+    answers = pipeline.execute()
+    found: list[object] = []
+    for place, job_id in enumerate(ids):
+        values, latest, record = answers[3 * place : 3 * place + 3]
+        fields = Fields(dict(zip(_FIELDS, values, strict=True)))
+        if became := fields.raw("headway_became"):
+            found.append(_grown(client, workflow_id, json.loads(became)))
+        else:
+            stored = StoredJob(id=job_id, fields=fields, outcome=newest(latest))
+            task = text(job_hash.json_object(record).get("task"))
+            found.append(_result(stored, task, is_there=bool(latest)))
+    return found
+
+
+def resolved_call(
+    client: Redis,
+    extras: job_hash.Extras,
+    args: Sequence[object],
+    kwargs: Any,  # noqa: ANN401 - as msgspec has it
+) -> tuple[Sequence[object], Mapping[str, object]]:
+    """Return the arguments of a node with the results in them that it waited for.
+
+    Raises:
+        ArgumentError: a result is not there, or not any more.
+    """
+    workflow_id = extras.get("workflow")
+    ids = named([args, kwargs]) if workflow_id else []
+    if not workflow_id or not ids:
+        return args, kwargs
+    found = dict(zip(ids, results(client, workflow_id, ids), strict=True))
+
+    def fill(job_id: str) -> object:
+        value = found[job_id]
+        return asdict(value) if isinstance(value, Failure) else value
+
+    filled = [resolved(each, fill) for each in args]
+    return filled, {name: resolved(each, fill) for name, each in kwargs.items()}
+
+
+def _grown(client: Redis, workflow_id: str, became: object) -> object:
+    ids = named(became)
+    found = dict(zip(ids, results(client, workflow_id, ids), strict=True))
+    return resolved(became, found.__getitem__)
+
+
+def _result(stored: StoredJob, task: str, *, is_there: bool) -> object:
+    status = stored.fields.text("status")
+    if status == JobStatus.FINISHED and is_there:
+        return stored.result.value
+    if status == JobStatus.FINISHED or (status and not stored.status.is_final):
+        state = "gone" if status == JobStatus.FINISHED else f"not there: it is {status}"
+        raise ArgumentError(f"the result of job {stored.id} ({task}) is {state}")
+    return Failure(
+        job_id=stored.id,
+        task=task,
+        status=status or "deleted",
+        error=last_line(stored),
+    )
+
+
+def last_line(stored: StoredJob) -> str:
+    """Return the end of what is known of why a job has no result."""
+    return stored.error.strip().rpartition("\n")[2]

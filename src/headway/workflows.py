@@ -1,0 +1,303 @@
+"""A workflow: `Workflow` asks, `WorkflowInfo` is what was answered, a store keeps.
+
+Each node is a job like any other. What lets it go is the end of those it waits for, in
+the same step that writes that end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from headway.errors import JobFailedError, JobStateError, ResultTimeoutError
+from headway.job import Job, JobStatus, Progress
+from headway.message import Envelope, Message
+from headway.options import OnFailure
+from headway.reference import Failure, named, resolved
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A message at its place in a workflow, its references filled with ids."""
+
+    id: str
+    message: Message[Any]
+    parents: tuple[str, ...] = ()
+    on_failure: OnFailure = "fail_fast"
+    #: The node that undoes this one, and the one that this undoes; empty for none.
+    undo: str = ""
+    undoes: str = ""
+    #: The line it stands in for its place in a bounded group; empty for none.
+    line: str = ""
+    #: The line in which its end lets another go.
+    leaves: str = ""
+    #: How many places that line's group has.
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Nodes that are sent together, and what they return together."""
+
+    id: str
+    nodes: tuple[Node, ...]
+    #: In JSON's own types, with references by id.
+    result: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeInfo:
+    """What was known of a node at one moment."""
+
+    id: str
+    task: str
+    status: JobStatus
+    parents: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+    #: The node that it undoes; empty for none.
+    undoes: str = ""
+    #: The last line of why it has no result.
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowInfo:
+    """What was known of a workflow at one moment."""
+
+    id: str
+    #: Started, finished, failed or canceled.
+    status: JobStatus
+    #: Whether all of it is over, compensations too.
+    has_ended: bool
+    #: The node for which it has failed; empty for none.
+    failed_by: str
+    #: In the order in which they were written down, by id.
+    nodes: Mapping[str, NodeInfo]
+    #: What it returns, in JSON's own types with references by id.
+    result: object = field(repr=False)
+
+    @property
+    def progress(self) -> Progress:
+        """Return how many of its nodes have ended."""
+        counted = [node for node in self.nodes.values() if not node.undoes]
+        done = sum(node.status.is_final for node in counted)
+        return Progress(done=done, total=len(counted))
+
+    def __str__(self) -> str:
+        lines, shown = [f"workflow {self.id}: {self.status}"], set[str]()
+        for node in self.nodes.values():
+            if not node.parents and not node.undoes:
+                self._draw(node, "  ", lines, shown)
+        lines += [
+            f"  {node.task} {node.status}, undoes {node.undoes}"
+            for node in self.nodes.values()
+            if node.undoes
+        ]
+        return "\n".join(lines)
+
+    def _draw(
+        self, node: NodeInfo, indent: str, lines: list[str], shown: set[str]
+    ) -> None:
+        # A node of several parents stands below the last of them.
+        if node.parents and not shown.issuperset(node.parents):
+            return
+        shown.add(node.id)
+        why = f": {node.error}" if node.error else ""
+        lines.append(f"{indent}{node.task} {node.status} ({node.id}){why}")
+        for child in node.children:
+            if child not in shown:
+                self._draw(self.nodes[child], indent + "  ", lines, shown)
+
+
+class WorkflowStore(Protocol):
+    """What an engine's store does for workflows."""
+
+    def send(self, plan: Plan, envelopes: Sequence[Envelope]) -> str:
+        """Write a workflow, all of it or nothing; return the id of a job in the way.
+
+        One that is there already is left as it is.
+
+        Raises:
+            EnqueueError: the store did not confirm; says whether it may have.
+        """
+        ...
+
+    def grow(
+        self,
+        plan: Plan,
+        envelopes: Sequence[Envelope],
+        node: str,
+        lease: tuple[str, str],
+    ) -> None:
+        """Write more nodes, once, in the place of what a running node returns.
+
+        Raises:
+            EnqueueError: the store did not confirm; says whether it may have.
+            LeaseLostError: another worker has the node now.
+        """
+        ...
+
+    def info(self, workflow_id: str) -> WorkflowInfo:
+        """Return a snapshot.
+
+        Raises:
+            JobNotFoundError: there is no such workflow.
+        """
+        ...
+
+    def wait(self, workflow_id: str, timeout: float | None) -> JobStatus:
+        """Return the status once it is final, or when the seconds are over.
+
+        Raises:
+            JobNotFoundError: there is no such workflow.
+        """
+        ...
+
+    def results(self, workflow_id: str, ids: Sequence[str]) -> list[object]:
+        """Return what nodes have returned in JSON's own types, or a `Failure` of each.
+
+        Of a node that has asked for others it is what they return.
+
+        Raises:
+            ArgumentError: a result is not there, or not any more.
+        """
+        ...
+
+    def cancel(self, workflow_id: str) -> bool:
+        """Keep from running what has not begun, and stop what has; tell whether any.
+
+        Raises:
+            JobNotFoundError: there is no such workflow.
+        """
+        ...
+
+    def retry(self, workflow_id: str) -> None:
+        """Run what has failed, was canceled or was undone again.
+
+        Raises:
+            JobNotFoundError: there is no such workflow.
+            JobStateError: it has not failed, or not ended yet.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow(Generic[R_co]):
+    """A workflow's id, and where to ask about it."""
+
+    id: str
+    store: WorkflowStore = field(repr=False, compare=False)
+    #: Returns the handle of a job by its id.
+    job_of: Callable[[str], Job[Any]] = field(repr=False, compare=False)
+    #: Turns the stored result of a task into what it is annotated to return.
+    read_result: Callable[[str, object], Any] = field(repr=False, compare=False)
+
+    @property
+    def status(self) -> JobStatus:
+        """Ask for the status: started, finished, failed or canceled.
+
+        Raises:
+            JobNotFoundError: the workflow is gone.
+        """
+        return self.store.wait(self.id, 0)
+
+    @property
+    def progress(self) -> Progress:
+        """Ask how many of its nodes have ended.
+
+        Raises:
+            JobNotFoundError: the workflow is gone.
+        """
+        return self.tree().progress
+
+    def tree(self) -> WorkflowInfo:
+        """Ask for all there is to know, at one moment; as text it is drawn as a tree.
+
+        Raises:
+            JobNotFoundError: the workflow is gone.
+        """
+        return self.store.info(self.id)
+
+    def job(self, node: str | NodeInfo) -> Job[Any]:
+        """Return the handle of a node, by its id."""
+        return self.job_of(node if isinstance(node, str) else node.id)
+
+    def result(self, timeout: float | timedelta | None = None) -> R_co:
+        """Wait for the end, and return what the last message returned, or all of them.
+
+        `timeout` is in seconds; None waits for as long as it takes. What a node that
+        may fail has not returned is a `Failure`.
+
+        Raises:
+            ResultTimeoutError: it has not ended in that time.
+            JobFailedError: it failed or was canceled; names the node.
+            JobNotFoundError: it is gone, or the time to live of its result is over.
+        """
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        status = self.store.wait(self.id, seconds)
+        if not status.is_final:
+            raise ResultTimeoutError(
+                f"workflow {self.id} is {status} after the time that was given: "
+                "`tree()` shows what it waits for"
+            )
+        tree = self.tree()
+        if status is not JobStatus.FINISHED:
+            raise JobFailedError(self._reason(tree), traceback=self._traceback(tree))
+        ids = named(tree.result)
+        stored = dict(zip(ids, self.store.results(self.id, ids), strict=True))
+
+        def read(job_id: str) -> object:
+            value = stored[job_id]
+            if isinstance(value, Failure):
+                return value
+            return self.read_result(tree.nodes[job_id].task, value)
+
+        result: Any = resolved(tree.result, read)
+        return result  # type: ignore[no-any-return]
+
+    def cancel(self) -> bool:
+        """Keep from running what has not begun, and stop what has.
+
+        False when it had ended. What has finished and can be undone is undone.
+
+        Raises:
+            JobNotFoundError: the workflow is gone.
+        """
+        return self.store.cancel(self.id)
+
+    def retry(self) -> None:
+        """Run what has failed, was canceled or was undone again; the rest stays.
+
+        Raises:
+            JobNotFoundError: the workflow is gone.
+            JobStateError: it has not failed, or not ended yet.
+        """
+        self.store.retry(self.id)
+
+    def _reason(self, tree: WorkflowInfo) -> str:
+        if tree.failed_by not in tree.nodes:
+            return f"workflow {self.id} was canceled"
+        node = tree.nodes[tree.failed_by]
+        return (
+            f"workflow {self.id} failed: {node.task} (job {node.id}) ended as "
+            f"{node.status}: {node.error or 'no reason was recorded'}"
+        )
+
+    def _traceback(self, tree: WorkflowInfo) -> str:
+        if tree.failed_by not in tree.nodes:
+            return ""
+        return self.job(tree.failed_by).info().error or ""
+
+
+def not_to_be_retried(workflow_id: str, status: str) -> JobStateError:
+    """Say why a workflow is not run again."""
+    said = {
+        "started": "has not ended",
+        "finished": "has finished",
+        "gone": "has a node whose job was deleted: send it anew",
+    }.get(status, f"is {status}, and some of it still runs: retry it when that is over")
+    return JobStateError(f"workflow {workflow_id} {said}")
