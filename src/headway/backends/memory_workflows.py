@@ -177,7 +177,11 @@ class MemoryWorkflows:
 
     def _let_dependents_go(self, flow: _Flow, node: Node) -> None:
         met = [name for name in flow.nodes if flow.pass_on(name, node.id)]
-        if node.leaves and (line := flow.lines.get(node.leaves)):
+        stood_in_line = node.id in flow.lines.get(node.line, ())
+        if stood_in_line:  # and was canceled there: it has no place to leave
+            flow.lines[node.line].remove(node.id)
+        has_place = not stood_in_line or node.line != node.leaves
+        if has_place and (line := flow.lines.get(node.leaves)):
             name = line.popleft()
             met += [name] if flow.pass_on(name, f"#{node.leaves}") else []
         for name in met:

@@ -197,7 +197,10 @@ local function let_dependents_go(flow, id, node)
   for _, other in ipairs(redis.call('SMEMBERS', names.job .. id .. ':dependents')) do
     pass(flow, other, id)
   end
-  local next_in_line = node.leaves
+  -- One that was canceled as it stood in line has no place to leave.
+  local had_place = not node.line
+    or redis.call('LREM', part(flow, ':line:' .. node.line), 0, id) == 0
+  local next_in_line = node.leaves and (had_place or node.line ~= node.leaves)
     and redis.call('LPOP', part(flow, ':line:' .. node.leaves))
   if next_in_line then
     pass(flow, next_in_line, '#' .. node.leaves)
@@ -205,6 +208,7 @@ local function let_dependents_go(flow, id, node)
 end
 
 local function has_gone_wrong(flow, id, node, status)
+  redis.call('DEL', part(flow, ':line:' .. (node.line or '')))
   redis.call('HSET', part(flow), 'status', 'failed', 'failed_by', id)
   cancel_waiting(flow, 'canceled with its workflow: ' .. node.task .. ' (job ' .. id
     .. ') is ' .. status)
