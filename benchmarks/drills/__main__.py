@@ -23,6 +23,8 @@ from benchmarks.drills.tally import Tally
 from benchmarks.drills.ticks import Found
 from benchmarks.drills.ticks import drill as drill_ticks
 from benchmarks.drills.trial import Order
+from benchmarks.drills.workflows import ENGINES
+from benchmarks.drills.workflows import drill as drill_workflows
 from benchmarks.environments import CannotRunError
 from benchmarks.report import Row as Line
 from benchmarks.report import table
@@ -47,6 +49,8 @@ def main() -> int:
     print(f"drill: seed {asked.seed}", file=sys.stderr)
     if "ticks" in asked.names:
         return _ticks(asked)
+    if "workflow" in asked.names:
+        return _workflows(asked)
     rows = _rows(asked)
     try:
         with ledger_server() as ledger:
@@ -88,6 +92,29 @@ def _ticks(asked: argparse.Namespace) -> int:
         asked.json.write_text(json.dumps({"seed": asked.seed, **found.to_json()}))
     print(found.last_line(), flush=True)
     return 1 if found.problems else 0
+
+
+def _workflows(asked: argparse.Namespace) -> int:
+    try:
+        with ledger_server() as ledger:
+            found = drill_workflows(
+                seed=asked.seed,
+                ledger=ledger,
+                trials=asked.trials,
+                engine=asked.engine or ENGINES[0],
+            )
+    except CannotRunError as error:
+        print(f"drill: {error}", file=sys.stderr)
+        return 1
+    for problem in found.problems:
+        print(f"drill: workflow: {problem}", file=sys.stderr)
+    kills = ", ".join(f"{count} of a {what}" for what, count in found.kills.items())
+    print(f"kills: {kills}; chords that were retried: {found.retried}")
+    line = found.last_line()
+    if asked.json:
+        asked.json.write_text(json.dumps({"seed": asked.seed, "line": line}))
+    print(line, flush=True)
+    return 0 if line.endswith("verdict=pass") else 1
 
 
 def _leave(signal_number: int, _frame: object) -> NoReturn:
@@ -200,10 +227,10 @@ def _arguments() -> argparse.Namespace:
     asked.add_argument(
         "names",
         nargs="+",
-        choices=(*DRILLS, "soak", "ticks", "all"),
+        choices=(*DRILLS, "soak", "ticks", "workflow", "all"),
         metavar="NAME",
         help=f"some of: {', '.join(DRILLS)}; soak; all, which leaves out soak; or "
-        "ticks alone",
+        "ticks, or workflow, alone",
     )
     asked.add_argument(
         "--trials",
@@ -228,6 +255,9 @@ def _arguments() -> argparse.Namespace:
         help=f"of ticks, {_SCHEDULERS} if nothing is said",
     )
     asked.add_argument(
+        "--engine", choices=ENGINES, help="of workflow: whose worker runs the jobs"
+    )
+    asked.add_argument(
         "--at-once", type=number, metavar="N", help="trials side by side"
     )
     told = asked.parse_args()
@@ -240,6 +270,10 @@ def _arguments() -> argparse.Namespace:
         )
     if "ticks" in told.names and {*told.names} != {"ticks"}:
         asked.error("ticks is played alone: name no other drill beside it")
+    if "workflow" in told.names and {*told.names} != {"workflow"}:
+        asked.error("workflow is played alone: name no other drill beside it")
+    if told.engine and "workflow" not in told.names:
+        asked.error("--engine is for workflow")
     if "ticks" in told.names and (told.trials or told.at_once):
         asked.error("ticks is one trial: leave out --trials and --at-once")
     if told.schedulers and "ticks" not in told.names:

@@ -37,10 +37,16 @@ class Setup:
     #: What the machine is called on which they are.
     host: str = "here"
     options: Sequence[str] = ()
+    #: Whose own worker it is that runs our jobs.
+    engine: str = "rq"
 
     def command(self) -> list[str]:
         """Return the command line."""
         programs = Path(sys.executable).parent
+        if self.engine == "celery":
+            served = ("-Q", ",".join(self.queues), "-c", str(self.children))
+            loaded = ("-A", "headway.engines.celery", "worker", "--loglevel=WARNING")
+            return [str(programs / "celery"), *loaded, *served]
         if self.kind == "headway":
             sized = ("--children", str(self.children), "--lease", str(self.lease))
             command = [str(programs / "headway"), "worker", *self.queues, *sized]
@@ -54,6 +60,7 @@ class Setup:
         return os.environ | {
             "DRILL_REDIS": self.url,
             "HEADWAY_APP": self.app,
+            "HEADWAY_ENGINE": self.engine,
             "HEADWAY_GRACE": str(self.grace),
             "HEADWAY_HOST": self.host,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),

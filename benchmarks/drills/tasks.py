@@ -18,7 +18,7 @@ from rq import get_current_job
 
 from benchmarks.drills.app import app
 from benchmarks.drills.traps import LEDGER, spring
-from headway import Retry, current_job, fixed
+from headway import Flow, Retry, chord, current_job, fixed, previous
 
 _DAY = timedelta(days=1)  # the drill reads how each job ended only when all is over
 _SHORT = timedelta(seconds=2)
@@ -68,6 +68,27 @@ def poison(kind: str) -> None:
     """Do to the process what good tasks do not."""
     LEDGER.write("begin", _id())
     _POISON[kind]()
+
+
+@app.task
+def part(number: int) -> int:
+    """Take a moment, as one of many."""
+    time.sleep(0.002)
+    return number
+
+
+@app.task
+def join(numbers: list[int]) -> int:
+    """Gather what all have returned."""
+    LEDGER.write("begin", _id())
+    LEDGER.write("end", _id())
+    return sum(numbers)
+
+
+def chord_of(size: int) -> Flow[int]:
+    """Return a join behind so many parts."""
+    parts = [part.message(number) for number in range(size)]
+    return chord(parts, join.message(previous))
 
 
 def _die(how: int) -> None:

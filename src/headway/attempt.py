@@ -115,12 +115,21 @@ class Attempt:
 
     def _call(self, delivery: Delivery) -> object:
         signature = delivery.task.signature
-        args, kwargs = signature.read(delivery.args, delivery.kwargs)
+        args, kwargs = self._read(delivery)
         if signature.injected:
             for name, resource in signature.resources.items():
                 kwargs[name] = self.resources.get(resource)
         returned: object = delivery.task.function(*args, **kwargs)
         return returned
+
+    def _read(self, delivery: Delivery) -> tuple[list[Any], dict[str, Any]]:
+        read = delivery.task.signature.read
+        if not delivery.waited_for:
+            return read(delivery.args, delivery.kwargs)
+        named, more = delivery.waited_for[:3], len(delivery.waited_for) - 3
+        others = f" and {more} more" if more > 0 else ""
+        source = f"It waited for what {', '.join(named)}{others} returned"
+        return read(delivery.args, delivery.kwargs, source=source)
 
     def _after(self, error: BaseException, delivery: Delivery) -> Retried | Failed:
         # Another attempt cannot mend a wrong argument, a late job or a bad result.

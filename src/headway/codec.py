@@ -103,18 +103,25 @@ class Signature:
         )
 
     def read(
-        self, args: Sequence[object], kwargs: Mapping[str, object]
+        self,
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        *,
+        source: str = "The job was sent with other types than the code has now",
     ) -> tuple[list[Any], dict[str, Any]]:
         """Restore arguments that `write` made, by the function's annotations.
 
         Raises:
             ArgumentError: they do not fit the function, as when its code has
-                changed since the job was sent; the message names the argument.
+                changed since the job was sent; the message names the argument, and
+                ends with their source.
         """
         places = self._places(args, kwargs)
         given = (*args, *kwargs.values()) if kwargs else args
         read = [
-            value if type(value) in plain else self._read_one(name, annotation, value)
+            value
+            if type(value) in plain
+            else self._read_one(name, annotation, value, source)
             for (name, annotation, plain), value in zip(places, given, strict=True)
         ]
         if not kwargs:
@@ -268,13 +275,18 @@ class Signature:
             )
         return msgspec.json.decode(written)
 
-    def _read_one(self, name: str, annotation: Any, value: object) -> object:  # noqa: ANN401
+    def _read_one(
+        self,
+        name: str,
+        annotation: Any,  # noqa: ANN401
+        value: object,
+        source: str,
+    ) -> object:
         try:
             return _convert(value, annotation)
         except (msgspec.ValidationError, TypeError, ValueError) as error:
             raise ArgumentError(
-                f"{self._name}({name}={_shown(value)}): {error}. The job was sent "
-                "with other types than the code has now"
+                f"{self._name}({name}={_shown(value)}): {error}. {source}"
             ) from error
 
 

@@ -87,6 +87,8 @@ class Delivery:
     interrupts: tuple[type[BaseException], ...] = ()
     #: The workflow that it is a node of; empty for none.
     workflow: str = ""
+    #: Those of its jobs whose results its arguments are made of.
+    waited_for: Sequence[str] = ()
     #: Key of the lease and what that says of the job, where another may take it.
     lease: tuple[str, str] = ("", "")
     #: What it has asked to be sent in the place of its result.

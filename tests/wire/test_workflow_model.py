@@ -1,8 +1,8 @@
 """Any graph, ended in any order and told of more than once, against a model of it.
 
-Nodes finish, fail, are canceled, or are ended by others than our own verbs; each end may
-be said again. Whatever the order: a node is let go once, when all that it waits for is
-over, and never where it is not.
+Nodes finish, fail, are canceled, or are ended by others than our own verbs; each end
+may be said again. Whatever the order: a node is let go once, when all that it waits for
+is over, and never where it is not.
 """
 
 from __future__ import annotations

@@ -182,8 +182,10 @@ class MemoryBackend:
         envelope = record.envelope
         task, flow = self._context.resolve(envelope.terms.task), envelope.terms.workflow
         args, kwargs = envelope.arguments
+        waited_for: list[str] = []
         if flow:
-            args, kwargs = self._workflows.resolved_call(flow, args, kwargs)
+            filled = self._workflows.resolved_call(flow, args, kwargs)
+            args, kwargs, waited_for = filled
         own = task.options.get("retry") if envelope.terms.retries else None
         return Delivery(
             job_id=envelope.id,
@@ -197,6 +199,7 @@ class MemoryBackend:
             notes=_Notes(self, record),
             checkpoint=record.info.checkpoint,
             workflow=flow,
+            waited_for=waited_for,
         )
 
     def _keep(self, record: _Record, outcome: Outcome) -> None:

@@ -268,8 +268,8 @@ class MemoryWorkflows:
 
     def resolved_call(
         self, workflow_id: str, args: Sequence[object], kwargs: Mapping[str, object]
-    ) -> tuple[tuple[object, ...], Mapping[str, object]]:
-        """Return the arguments of a node with the results in them."""
+    ) -> tuple[tuple[object, ...], Mapping[str, object], list[str]]:
+        """Return the arguments of a node with the results in them, and whose."""
         flow = self._flow(workflow_id)
 
         def fill(job_id: str) -> object:
@@ -277,7 +277,7 @@ class MemoryWorkflows:
             return asdict(value) if isinstance(value, Failure) else value
 
         filled: Any = resolved([list(args), dict(kwargs)], fill)
-        return tuple(filled[0]), filled[1]
+        return tuple(filled[0]), filled[1], named([args, kwargs])
 
     # Acting
 

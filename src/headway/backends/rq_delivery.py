@@ -159,7 +159,7 @@ class _JobRun:
 
     def _delivery(self) -> Delivery:
         expires_at = self._extras.get("expires_at")
-        args, kwargs = resolved_call(
+        args, kwargs, waited_for = resolved_call(
             self._job.connection, self._extras, self._job.args, self._job.kwargs
         )
         return Delivery(
@@ -180,6 +180,7 @@ class _JobRun:
             interrupts=(ReturnedRetry, Interrupted),
             inspect=look_for_retry,
             workflow=self._extras.get("workflow", ""),
+            waited_for=waited_for,
         )
 
     def _prepare_next_run(self, rule: repeating.Repeated) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headway.errors import ArgumentError
 from headway.job import JobStatus
@@ -51,9 +51,9 @@ def resolved_call(
     client: Redis,
     extras: job_hash.Extras,
     args: Sequence[object],
-    kwargs: Any,  # noqa: ANN401 - as msgspec has it
-) -> tuple[Sequence[object], Mapping[str, object]]:
-    """Return the arguments of a node with the results in them that it waited for.
+    kwargs: Mapping[str, object],
+) -> tuple[Sequence[object], Mapping[str, object], list[str]]:
+    """Return the arguments of a node with the results in them, and whose these are.
 
     Raises:
         ArgumentError: a result is not there, or not any more.
@@ -61,7 +61,7 @@ def resolved_call(
     workflow_id = extras.get("workflow")
     ids = named([args, kwargs]) if workflow_id else []
     if not workflow_id or not ids:
-        return args, kwargs
+        return args, kwargs, []
     found = dict(zip(ids, results(client, workflow_id, ids), strict=True))
 
     def fill(job_id: str) -> object:
@@ -69,7 +69,8 @@ def resolved_call(
         return asdict(value) if isinstance(value, Failure) else value
 
     filled = [resolved(each, fill) for each in args]
-    return filled, {name: resolved(each, fill) for name, each in kwargs.items()}
+    by_name = {name: resolved(each, fill) for name, each in kwargs.items()}
+    return filled, by_name, ids
 
 
 def _grown(client: Redis, workflow_id: str, became: object) -> object:

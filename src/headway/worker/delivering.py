@@ -69,7 +69,9 @@ class Deliver:
         if lease.meta:
             extras = job_hash.extras_of(job_hash.json_object(lease.meta))
             retry, expires_at = _rule_and_time(lease, extras, retry)
-        args, kwargs = resolved_call(self._client, extras, call.args, call.kwargs)
+        args, kwargs, waited_for = resolved_call(
+            self._client, extras, call.args, call.kwargs
+        )
         return Delivery(
             job_id=lease.job_id,
             task=task,
@@ -87,6 +89,7 @@ class Deliver:
             interrupts=(ReturnedRetry, Interrupted, Stopped),
             inspect=look_for_retry,
             workflow=extras.get("workflow", ""),
+            waited_for=waited_for,
             lease=notes.lease,
         )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import psycopg
 from worker_app import app
@@ -574,3 +574,38 @@ def repeated(word: str) -> str:
         time.sleep(0.05)
     mark(f"end {word} {left}")
     return word
+
+
+@task
+def join(word: str, numbers: list[int]) -> int:
+    mark(f"run {word}")
+    return sum(numbers)
+
+
+@task
+def how_many(values: list[Any]) -> int:
+    return len(values)
+
+
+@task
+def part(number: int) -> int:
+    mark(f"run part {number}")
+    return number
+
+
+@task
+def spread(count: int) -> None:
+    mark("run spread")
+    this_job().fan_out([part.message(number) for number in range(count)])
+
+
+def kill_behind_spread(event: Event) -> None:
+    """Be killed once, where a task has returned and its end is not written."""
+    gate = FOLDER / "kill-behind-spread"
+    is_it = isinstance(event, JobSucceeded) and event.task.endswith("spread")
+    if is_it and gate.exists():
+        gate.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+app.subscribe(kill_behind_spread, JobSucceeded)
