@@ -94,7 +94,23 @@ class Flow(Generic[R_co]):
 Step = Message[Any] | Flow[Any] | Callee
 
 
-def chain(first: Step, *rest: Step) -> Flow[Any]:
+@overload
+def chain(last: Message[R], /) -> Flow[R]: ...
+
+
+@overload
+def chain(first: Step, last: Message[R], /) -> Flow[R]: ...
+
+
+@overload
+def chain(first: Step, second: Step, last: Message[R], /) -> Flow[R]: ...
+
+
+@overload
+def chain(first: Step, /, *rest: Step) -> Flow[Any]: ...
+
+
+def chain(first: Step, /, *rest: Step) -> Flow[Any]:
     """Run one after another; `previous` is what the one before has returned.
 
     A task without arguments takes that as its one argument. Behind a group it is the
@@ -157,7 +173,8 @@ class _Planned:
     def __init__(self, prefix: str, behind: str) -> None:
         self._prefix = prefix
         self._behind = behind
-        self._ids: dict[int, str] = {}
+        #: By identity; the message is kept, so that this stays its own.
+        self._ids: dict[int, tuple[Message[Any], str]] = {}
         self._order: list[str] = []
         self._count = self._lines = 0
         self.nodes: dict[str, Node] = {}
@@ -212,7 +229,7 @@ class _Planned:
 
     def _message(self, message: Message[Any], before: object) -> dict[str, str]:
         if (known := self._ids.get(id(message))) is not None:
-            return reference_to(known)
+            return reference_to(known[1])
         parents: dict[str, None] = {}
 
         def wait_for(value: object) -> object:
@@ -235,7 +252,7 @@ class _Planned:
         if self._behind and not parents:
             parents[self._behind] = None
         node_id = self._named(message)
-        self._ids[id(message)] = node_id
+        self._ids[id(message)] = (message, node_id)
         self._order.append(node_id)
         undo = self._compensation(message, node_id)
         self.nodes[node_id] = Node(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, assert_type
+from typing import Annotated, Any, assert_type
 
 from headway import (
     App,
@@ -13,6 +13,7 @@ from headway import (
     At,
     Cron,
     Every,
+    Flow,
     Job,
     JobInfo,
     JobStatus,
@@ -27,10 +28,17 @@ from headway import (
     Solar,
     Task,
     Unique,
+    Workflow,
+    WorkflowInfo,
     current_job,
+    chain,
+    chord,
     exponential,
     fixed,
+    group,
     injected,
+    previous,
+    workflow,
 )
 
 app = App(
@@ -115,6 +123,16 @@ add.using(retry=Retry(on=(TimeoutError, "a.B"), backoff=fixed(timedelta(1))))
 add.using(repeat=Repeat(3, timedelta(minutes=5), until_failure=True)).enqueue(1)
 add.using(repeat=None)
 assert_type(add.enqueue(1).info().repeats_left, int | None)
+summed = add.message(add.message(1).result, add.message(2).result)
+assert_type(summed.result, int)
+assert_type(workflow(summed).enqueue(), Workflow[int])
+assert_type(chain(add.message(1), add, add.message(previous)), Flow[int])
+assert_type(chain(add.message(1), add), Flow[Any])
+assert_type(group(add.message(1), add.message(2), limit=1), Flow[list[int]])
+assert_type(chord([add.message(1)], fetch.message(previous)), Flow[bytes])
+assert_type(add.map([1, 2], limit=2).enqueue().result(timeout=5), list[int])
+assert_type(workflow(summed).enqueue(workflow_id="w").tree(), WorkflowInfo)
+add.using(on_failure="continue", compensate=add.message(1), after=[summed])
 nightly = Schedule("nightly", Cron("0 3 * * *", zone="Europe/Oslo"), add.message(1))
 often = Schedule("often", Every(minutes=5), add.message(1))
 once = Schedule("once", At(datetime(2030, 1, 31, 9, 0, tzinfo=UTC)), add.message(1))

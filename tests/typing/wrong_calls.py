@@ -16,7 +16,11 @@ from headway import (
     Schedule,
     Solar,
     Unique,
+    chain,
+    chord,
     exponential,
+    group,
+    workflow,
 )
 
 app = App(queues=[Queue("high"), Queue("gpu")], tasks="t")
@@ -136,3 +140,13 @@ Every(minutes=5, jitter=5)  # E
 At("2030-01-31")  # E
 Solar("sunset", "59.9", 10.7)  # E
 Cron("0 3 * * *", zone=1)  # E
+
+# Workflows
+add.message(embed.message(1, text="").result)  # E
+add.using(on_failure="stop")  # E
+add.using(compensate=add)  # E
+add.using(after=add.message(1))  # E
+chord([add.message(1)], add)  # E
+group(add.message(1), limit="2")  # E
+chain(7)  # E
+workflow(add)  # E

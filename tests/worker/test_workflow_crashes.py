@@ -93,7 +93,7 @@ def test_a_node_that_ends_its_worker_three_times_fails_its_workflow(tasks, burst
     burst()
     assert flow.status is JobStatus.FAILED
     assert _ended(flow)
-    with pytest.raises(JobFailedError, match="JobCrashedError"):
+    with pytest.raises(JobFailedError, match="ended 3 times"):
         flow.result(timeout=5)
 
 

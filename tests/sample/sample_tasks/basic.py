@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from headway import Retry, Unique, current_job, exponential, fixed
-from headway import Failure, Retry, Unique, current_job, fixed, previous
+from headway import (
+    Failure,
+    Retry,
+    Unique,
+    current_job,
+    exponential,
+    fixed,
+    previous,
+)
 from sample_tasks import task
 from sample_tasks.shapes import Colour, Point
 
@@ -282,19 +289,3 @@ def mend(path: str) -> str:
     if not Path(path).exists():
         raise FileNotFoundError(path)
     return path
-
-
-@task
-def most_at_once(number: int, folder: str) -> int:
-    """Tell how many run beside this one; each shows itself by a file."""
-    mine = Path(folder, str(number))
-    mine.touch()
-    time.sleep(0.02)
-    count = len(list(Path(folder).iterdir()))
-    mine.unlink()
-    return count
-
-
-@task
-def echo(value: Any) -> Any:
-    return value
