@@ -70,14 +70,14 @@ def poison(kind: str) -> None:
     _POISON[kind]()
 
 
-@app.task
+@app.task(result_ttl=_DAY)
 def part(number: int) -> int:
     """Take a moment, as one of many."""
     time.sleep(0.002)
     return number
 
 
-@app.task
+@app.task(result_ttl=_DAY)
 def join(numbers: list[int]) -> int:
     """Gather what all have returned."""
     LEDGER.write("begin", _id())

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.drills.crew import Crew
-from benchmarks.drills.trial import Order, Trial, made
+from benchmarks.drills.trial import QUEUES, Order, Trial, made
 from benchmarks.environments import CannotRunError
 from benchmarks.fleet import strike
 from headway import JobStatus, Workflow
@@ -25,8 +25,9 @@ ENGINES = ("rq", "celery")
 SIZE = 100
 #: How many chords are under way at once.
 _AT_ONCE = 6
-#: Between two kills, in seconds; and how many of these are of a whole worker.
-_BETWEEN, _WHOLE = (0.1, 0.8), 0.15
+#: Between two kills, in seconds, and in jobs that have ended: a worker that is killed
+#: before it has begun tells nothing. And how many of these are of a whole worker.
+_BETWEEN, _ENDED, _WHOLE = (0.1, 0.8), 10, 0.15
 #: Without an end of any chord for so long, in seconds, one is lost.
 _PATIENCE = 120.0
 _LOOK, _SAY_EVERY = 0.02, 20
@@ -94,12 +95,13 @@ class Stage:
         """Do all of it."""
         self._warm_up()
         struck = ended = time.monotonic()
-        pause = 0.0
+        pause, seen = 0.0, 0
         while self._sent < self._found.trials or self._open:
             self._send()
             now = time.monotonic()
-            if now > struck + pause:
+            if now > struck + pause and self._ended() >= seen + _ENDED:
                 self._kill()
+                seen = self._ended()
                 struck, pause = now, self._trial.dice.uniform(*_BETWEEN)
             if self._gather():
                 ended = now
@@ -163,6 +165,10 @@ class Stage:
             found.problems.append(f"{flow.id} returned {flow.result(timeout=0)}")
         if found.joins % _SAY_EVERY == 0:
             print(f"drill: {found.joins} of {found.trials} chords", file=sys.stderr)
+
+    def _ended(self) -> int:
+        client: Any = self._trial.server.client
+        return int(client.zcard(f"rq:finished:{QUEUES[0]}"))
 
     def _results(self, job_id: str) -> int:
         client: Any = self._trial.server.client

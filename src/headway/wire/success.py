@@ -15,9 +15,9 @@ import msgspec
 from headway.lease import Holder
 from headway.wire import keys
 from headway.wire.line import call, pack
-from headway.wire.scripts import WORKFLOW, Script
+from headway.wire.scripts import WORKFLOW_IF_ASKED, Script
 
-ACKNOWLEDGE = Script("acknowledge", *WORKFLOW)
+ACKNOWLEDGE = Script("acknowledge", *WORKFLOW_IF_ASKED)
 
 
 class Success(NamedTuple):

@@ -24,6 +24,7 @@ Call = tuple[Sequence[str], Sequence[Value]]
 #: What stands in front of a verb that may end a node of a workflow, or run some again.
 WORKFLOW = ("names", "moment", "workflow")
 REOPEN = (*WORKFLOW, "reopen")
+WORKFLOW_IF_ASKED = ("if_asked", *WORKFLOW, "has_been_asked")
 
 
 class Script:

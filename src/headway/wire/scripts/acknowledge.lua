@@ -79,8 +79,9 @@ local function has_dependents(job)
   elseif job[FLOW] == '' then
     return true
   end
+  local nodes = workflows().part(job[FLOW], ':nodes')
   for _, id in ipairs(call('SMEMBERS', dependents_of(job[ID]))) do
-    if call('HEXISTS', part(job[FLOW], ':nodes'), id) == 0 then
+    if call('HEXISTS', nodes, id) == 0 then
       return true
     end
   end
@@ -151,8 +152,9 @@ if #done > 0 then
   for queue, scores in pairs(finished) do
     call('ZADD', ARGV[4] .. queue, unpack(scores))
   end
+  local verbs = #nodes > 0 and workflows()
   for _, job in ipairs(nodes) do
-    settle(job[FLOW], job[ID])
+    verbs.settle(job[FLOW], job[ID])
   end
   if call('EXISTS', KEYS[2]) == 1 then -- a record that ran out stays away
     call('HINCRBY', KEYS[2], 'successful_job_count', #done)

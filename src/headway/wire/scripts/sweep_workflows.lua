@@ -8,8 +8,10 @@
 local call = redis.call
 local now = call('TIME')[1]
 for _, flow in ipairs(call('ZRANGE', names.workflows, 0, ARGV[1] - 1)) do
-  call('ZADD', names.workflows, now, flow)
-  if call('EXISTS', part(flow)) == 0 then
+  local is_there = call('EXISTS', part(flow)) == 1
+  if is_there then
+    call('ZADD', names.workflows, now, flow)
+  else
     call('ZREM', names.workflows, flow)
   end
   for _, id in ipairs(call('SRANDMEMBER', part(flow, ':open'), ARGV[2])) do
@@ -20,5 +22,7 @@ for _, flow in ipairs(call('ZRANGE', names.workflows, 0, ARGV[1] - 1)) do
       let_go(flow, id)
     end
   end
-  close(flow)
+  if is_there then
+    close(flow)
+  end
 end

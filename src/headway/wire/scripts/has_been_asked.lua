@@ -1,0 +1,3 @@
+return { settle = settle, part = part }
+end
+
