@@ -169,3 +169,13 @@ def test_who_deletes_a_node_behind_our_back_makes_nobody_wait_for_ever(
     worker("default")
     until(lambda: _ended(flow), "all ended")
     assert flow.status is JobStatus.FAILED
+
+
+def test_a_job_of_rqs_own_may_wait_for_a_node(tasks, worker, stock, marks):
+    flow = chain(tasks.short.message("node"), tasks.short.message("last")).enqueue()
+    node = stock.fetch_job(next(iter(flow.tree().nodes)))
+    stock.enqueue("worker_tasks.short", "dependent", depends_on=node)
+    worker()
+    marks.until("run dependent")
+    until(lambda: _ended(flow), "all ended")
+    assert marks.count("run dependent") == marks.count("run last") == 1

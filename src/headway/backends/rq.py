@@ -55,6 +55,7 @@ class RQBackend(RQJobs):
         super().__init__(self._connected, context.clock)
         self._context = context
         self._timetable = RedisTimetable(lambda: self.client, self._written)
+        self._workflows = self._new_workflows()
 
     def _connected(self) -> Redis:
         """Return a client that hears within seconds that Redis is away.
@@ -76,8 +77,8 @@ class RQBackend(RQJobs):
     def close(self) -> None:
         """Give back the connections."""
         self.__dict__.pop("_exchange", None)
-        self.__dict__.pop("workflows", None)
         self._timetable = RedisTimetable(lambda: self.client, self._written)
+        self._workflows = self._new_workflows()
         if "client" in self.__dict__:
             self.client.close()
             del self.client
@@ -87,9 +88,12 @@ class RQBackend(RQJobs):
         """What Redis does for schedules."""
         return self._timetable
 
-    @cached_property
+    @property
     def workflows(self) -> WorkflowStore:
         """What Redis does for workflows."""
+        return self._workflows
+
+    def _new_workflows(self) -> RQWorkflows:
         return RQWorkflows(
             lambda: self.client,
             self._clock,
