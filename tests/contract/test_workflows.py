@@ -17,7 +17,7 @@ from headway.errors import (
     ResultTimeoutError,
 )
 
-ENGINES = ("memory", "rq")
+ENGINES = ("memory", "rq", "celery-redis")
 HOUR = timedelta(hours=1)
 
 

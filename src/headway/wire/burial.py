@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from headway.lease import Leased
 from headway.wire import keys
 from headway.wire.moment import moment
-from headway.wire.scripts import WORKFLOW, Script
+from headway.wire.scripts import Script
 
 if TYPE_CHECKING:
     from redis import Redis
 
-BURY = Script("bury", *WORKFLOW)
+BURY = Script("bury")
 
 
 def bury(client: Redis, leased: Leased, *, reason: str, now: float) -> bool:

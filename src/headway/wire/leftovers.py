@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from headway.lease import Holder
 from headway.wire import keys
 from headway.wire.reading import Fields, text
-from headway.wire.scripts import WORKFLOW, Script, Value
+from headway.wire.scripts import Script, Value
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -61,7 +61,7 @@ class Leftovers:
 
     @cached_property
     def _sweep_workflows(self) -> Script:
-        return Script("sweep_workflows", *WORKFLOW)
+        return Script("sweep_workflows")
 
     @cached_property
     def _adopt(self) -> Script:

@@ -15,9 +15,9 @@ import msgspec
 from headway.lease import Holder
 from headway.wire import keys
 from headway.wire.line import call, pack
-from headway.wire.scripts import WORKFLOW_IF_ASKED, Script
+from headway.wire.scripts import Script
 
-ACKNOWLEDGE = Script("acknowledge", *WORKFLOW_IF_ASKED)
+ACKNOWLEDGE = Script("acknowledge")
 
 
 class Success(NamedTuple):

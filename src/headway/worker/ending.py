@@ -19,7 +19,7 @@ from headway.errors import Interrupted, LeaseLostError
 from headway.lease import Holder, Lease
 from headway.wire import job_hash
 from headway.wire.fence import FencedPipeline, FencedRedis
-from headway.wire.scripts import WORKFLOW, Script
+from headway.wire.scripts import Script
 from headway.worker.dependents import PatientQueue
 from headway.worker.next_run import plan_next_run
 from headway.worker.trusted_job import TrustedJob
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rq.registry import StartedJobRegistry
 
 
-SETTLE = Script("settle", *WORKFLOW)
+SETTLE = Script("settle")
 
 
 class Stopped(BaseException):

@@ -21,20 +21,34 @@ Value = str | bytes | int | float
 Call = tuple[Sequence[str], Sequence[Value]]
 
 
-#: What stands in front of a verb that may end a node of a workflow, or run some again.
-WORKFLOW = ("names", "moment", "workflow")
-REOPEN = (*WORKFLOW, "reopen")
-WORKFLOW_IF_ASKED = ("if_asked", *WORKFLOW, "has_been_asked")
+#: What stands in front of a verb that may end a node; `names` is made here.
+_WORKFLOW = ("names", "moment", "workflow")
+_REOPEN = (*_WORKFLOW, "reopen")
+#: By verb: the files of functions that stand in front of its own.
+SHARED = {
+    "acknowledge": ("if_asked", *_WORKFLOW, "has_been_asked"),
+    "add_nodes": _WORKFLOW,
+    "bury": _WORKFLOW,
+    "cancel": _WORKFLOW,
+    "cancel_workflow": _WORKFLOW,
+    "delete": _WORKFLOW,
+    "enqueue_carried": ("written",),
+    "enqueue_one": ("written",),
+    "promote": ("moment",),
+    "requeue": _REOPEN,
+    "reserve": ("moment",),
+    "reserve_one": ("moment",),
+    "retry_workflow": _REOPEN,
+    "settle": _WORKFLOW,
+    "sweep_workflows": _WORKFLOW,
+}
 
 
 class Script:
     """One Lua file, called by its hash and sent whole only where it is unknown."""
 
-    Behind what it shares with others: files of functions, which stand in front.
-    """
-
-    def __init__(self, verb: str, *shared: str) -> None:
-        self.text = b"".join(map(_part, (*shared, verb)))
+    def __init__(self, verb: str) -> None:
+        self.text = b"".join(map(_part, (*SHARED.get(verb, ()), verb)))
         self.sha = sha1(self.text, usedforsecurity=False).hexdigest()
 
     def __call__(
@@ -90,17 +104,17 @@ class Scripts:
     @cached_property
     def cancel(self) -> Script:
         """Keep a waiting job from running."""
-        return Script("cancel", *WORKFLOW)
+        return Script("cancel")
 
     @cached_property
     def requeue(self) -> Script:
         """Run an ended job again."""
-        return Script("requeue", *REOPEN)
+        return Script("requeue")
 
     @cached_property
     def delete(self) -> Script:
         """Forget a job that nobody runs."""
-        return Script("delete", *WORKFLOW)
+        return Script("delete")
 
     @cached_property
     def nudge(self) -> Script:
@@ -155,14 +169,14 @@ class Scripts:
     @cached_property
     def add_nodes(self) -> Script:
         """Write the nodes of a workflow."""
-        return Script("add_nodes", *WORKFLOW)
+        return Script("add_nodes")
 
     @cached_property
     def cancel_workflow(self) -> Script:
         """Cancel all of a workflow that has not begun."""
-        return Script("cancel_workflow", *WORKFLOW)
+        return Script("cancel_workflow")
 
     @cached_property
     def retry_workflow(self) -> Script:
         """Run what has failed of a workflow again."""
-        return Script("retry_workflow", *REOPEN)
+        return Script("retry_workflow")
