@@ -69,6 +69,13 @@ def test_each_tick_has_one_job_whatever_is_done_to_schedulers():
     assert "1 Redis killed" in ended.stdout
 
 
+def test_each_chord_has_one_join_whoever_is_killed():
+    ended = drill("workflow", "--trials", "5", "--seed", "5")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    last = "drill=workflow trials=5 joins=5 lost=0 doubles=0 verdict=pass"
+    assert ended.stdout.splitlines()[-1] == last
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -79,6 +86,8 @@ def test_each_tick_has_one_job_whatever_is_done_to_schedulers():
         (("gil", "--schedulers", "3"), "--schedulers is for ticks"),
         (("ticks", "--schedulers", "51"), "'51': expected 1 to 50"),
         (("ticks", "soak"), "ticks is played alone"),
+        (("workflow", "soak"), "workflow is played alone"),
+        (("gil", "--engine", "celery"), "--engine is for workflow"),
         (("ticks", "--trials", "2"), "ticks is one trial"),
         (("ticks", "--worker", "stock"), "--worker stock is for child-kill"),
         (("gil", "--json", "nosuch/file"), "'nosuch/file': expected a file"),
