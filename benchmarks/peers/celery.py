@@ -51,10 +51,7 @@ SETUPS = (
         processes=CORES,
         share=0.25,
     ),
-)
-
-#: As Headway's on Celery: see `headway_on_celery`.
-SETUPS += (
+    # As Headway's on Celery: see `headway_on_celery`.
     Setup(
         name="celery itself",
         command=(*_WORKER, "-P", "prefork", "-c", "2", "--prefetch-multiplier", "8"),

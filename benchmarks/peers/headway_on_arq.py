@@ -1,4 +1,4 @@
-"""Headway on Arq, with `async def` tasks and the options of Arq's own worker beside it."""
+"""Headway on Arq: `async def` tasks, and the options of its own worker beside it."""
 
 from __future__ import annotations
 

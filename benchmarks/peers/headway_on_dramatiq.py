@@ -1,4 +1,4 @@
-"""Headway on Dramatiq, with the options that Dramatiq's own worker is given beside it."""
+"""Headway on Dramatiq, with the options that its own worker is given beside it."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ import pytest
 
 from headway import JobStatus, Repeat, Retry, Unique, fixed
 from headway.errors import ConfigurationError, JobFailedError
+from tests.contract.cells import OURS
 
-ENGINES = ("memory", "rq", "celery-redis")
+ENGINES = OURS
 HOUR = timedelta(hours=1)
 HOURLY = Repeat(2, HOUR)
 

@@ -16,8 +16,9 @@ from headway.errors import (
     JobStateError,
     ResultTimeoutError,
 )
+from tests.contract.cells import OURS
 
-ENGINES = ("memory", "rq", "celery-redis")
+ENGINES = OURS
 HOUR = timedelta(hours=1)
 
 
