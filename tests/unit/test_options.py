@@ -144,7 +144,9 @@ def test_a_call_for_later_refuses_what_is_no_time(app, call, words):
 
 
 def test_an_unknown_option_is_refused_with_those_there_are(app):
-    with pytest.raises(ConfigurationError, match=r"no option 'retries'; there are at,"):
+    with pytest.raises(
+        ConfigurationError, match=r"no option 'retries'; there are after, at,"
+    ):
         app.task(retries=3)(work)
 
 
