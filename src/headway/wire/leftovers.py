@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MOST = 500
 #: For how long a message of another engine may be under way until it is taken for lost,
 #: in seconds.
-UNDER_WAY = 30
+UNDER_WAY = 10
 #: How many workflows are looked at in one sweep, and how many open nodes of each.
 _WORKFLOWS, _NODES = 20, 100
 #: For how long it is known that an entry was seen, in seconds.
