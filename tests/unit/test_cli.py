@@ -77,6 +77,36 @@ def test_an_application_that_is_not_there_is_named(refused, path, words):
     assert f"HEADWAY_APP={path!r}" in said
 
 
+@pytest.mark.parametrize(
+    ("engine", "option", "words"),
+    [
+        ("celery", "--burst", "--burst: the worker of celery has no such option"),
+        ("dramatiq", "--concurrency=5", "it has children, lease, threads"),
+        ("arq", "--with-scheduler", "run `headway scheduler` beside it"),
+    ],
+)
+def test_what_an_engines_worker_has_no_word_for_is_refused(
+    refused, engine, option, words
+):
+    assert words in refused("worker", "--engine", engine, option)
+
+
+def test_queues_of_several_engines_are_refused_with_what_to_type(refused, tmp_path):
+    (tmp_path / "mixed.py").write_text(
+        "from headway import App, Queue\n"
+        "queues = [Queue('a'), Queue('b', engine='celery'), Queue('c')]\n"
+        "app = App(queues=queues, tasks='mixed')\n"
+    )
+    said = refused("worker", HEADWAY_APP="mixed:app")
+    assert "start `headway worker a c` and `headway worker b`" in said
+
+
+def test_arq_is_asked_for_in_an_environment_of_its_own(refused):
+    assert "HEADWAY_ARQ_PYTHON=.venv-arq/bin/python" in refused(
+        "worker", "--engine", "arq"
+    )
+
+
 def test_a_module_that_does_not_import_is_said_and_the_rest_goes_on(command, basic):
     job = basic.add.enqueue(1)
     done = command("headway", "worker", "--burst")

@@ -1,0 +1,193 @@
+"""Workers of other engines, started by their own commands, killed and told to leave."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from headway import App, JobStatus
+from headway.backends.carried import CarriedBackend
+from headway.wire import keys
+from tests.conftest import ROOT
+from tests.worker.running import Book, Marks, Worker, until
+
+BIN, ARQ = Path(sys.executable).parent, ROOT / ".venv-arq" / "bin"
+#: Each with one job at a time, so that a second one waits in the engine's hands.
+COMMANDS = {
+    "celery": f"{BIN}/celery -A headway.engines.celery worker -Q default -c 1",
+    "dramatiq": f"{BIN}/dramatiq headway.engines.dramatiq -Q default -p 1 -t 1",
+    "arq": f"{ARQ}/arq headway.engines.arq.default",
+}
+#: Where the messages of the queue are, and only they.
+MESSAGES = {
+    "celery": "headway:celery:default",
+    "dramatiq": "headway:dramatiq:default",
+    "arq": "headway:arq:default",
+}
+PATIENCE = 40.0
+
+
+@pytest.fixture(params=COMMANDS, ids="by_{}".format)
+def engine(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def environment(environment, engine, monkeypatch) -> dict[str, str]:
+    monkeypatch.setenv("HEADWAY_ENGINE", engine)
+    arq = {"HEADWAY_ARQ_PYTHON": str(ARQ / "python")}
+    return environment | arq | {"HEADWAY_ENGINE": engine, "HEADWAY_LEASE": "3"}
+
+
+@pytest.fixture
+def worker(environment, engine, tmp_path) -> Iterator[Callable[..., Worker]]:
+    """Start the engine's own worker of the queue `default`."""
+    running: list[Worker] = []
+
+    def begin(command: str = COMMANDS[engine], **env: str) -> Worker:
+        process = subprocess.Popen(
+            command.split(),
+            env=environment | env,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        running.append(Worker(process))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        kill(each)
+
+
+def kill(worker: Worker) -> None:
+    """End a worker and all that it has started, at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(worker.process.pid, signal.SIGKILL)
+    worker.close()
+    worker.process.stdout.close()
+
+
+@pytest.fixture
+def backend(app: App, engine) -> CarriedBackend:
+    found = app.backend()
+    assert isinstance(found, CarriedBackend)
+    assert found.engine == engine
+    return found
+
+
+def test_a_job_runs_and_its_result_comes_back(worker, tasks):
+    worker()
+    assert tasks.short.enqueue("a").result(timeout=PATIENCE) == "a"
+
+
+def test_headway_worker_becomes_the_engines_own(worker, tasks, engine):
+    begun = worker(f"{BIN}/headway worker default")
+    assert tasks.short.enqueue("a").result(timeout=PATIENCE) == "a"
+    assert begun.stop() == 0
+
+
+def test_the_job_of_a_killed_worker_runs_again_and_the_crash_is_counted(
+    worker, tasks, marks: Marks, book: Book
+):
+    job = tasks.held.enqueue("a")
+    first = worker()
+    marks.until("begin a", within=PATIENCE)
+    kill(first)
+    worker()
+    marks.until("begin a", times=2, within=PATIENCE)
+    marks.open("a")
+    assert job.result(timeout=PATIENCE) == "a"
+    assert (marks.count("begin a"), marks.count("end a")) == (2, 1)
+    assert book.field(job, "headway_crashes") == "1"
+
+
+@pytest.mark.parametrize("task", ["held", "held_async"])
+def test_a_job_that_outlasts_the_grace_is_given_back_and_the_worker_ends_well(
+    worker, tasks, marks: Marks, book: Book, task
+):
+    job = getattr(tasks, task).enqueue("a")
+    begun = worker(HEADWAY_GRACE="1")
+    marks.until("begin a", within=PATIENCE)
+    begun.send(signal.SIGTERM)
+    assert begun.end(PATIENCE) == 0
+    assert job.status is JobStatus.QUEUED
+    assert book.field(job, "headway_crashes") == ""
+    assert book.leased() == []
+
+
+def test_a_job_that_ends_within_the_grace_is_waited_for(worker, tasks, marks: Marks):
+    job = tasks.held.enqueue("a")
+    begun = worker()
+    marks.until("begin a", within=PATIENCE)
+    begun.send(signal.SIGTERM)
+    marks.open("a")
+    assert begun.end(PATIENCE) == 0
+    assert job.status is JobStatus.FINISHED
+
+
+def test_a_message_that_comes_twice_is_run_once(
+    worker, tasks, marks: Marks, backend, store: Redis
+):
+    job = tasks.short.enqueue("twice")
+    store.rpush(keys.queue("default"), job.id)
+    assert backend.relay(["default"]) == 1
+    after = tasks.short.enqueue("after")
+    worker()
+    assert after.result(timeout=PATIENCE) == "after"
+    until(lambda: backend.carrier.is_empty("default"), "all messages are taken")
+    assert job.result(timeout=PATIENCE) == "twice"
+    assert marks.count("run twice") == 1
+
+
+def test_a_message_that_was_lost_is_sent_again(worker, tasks, store: Redis, engine):
+    job = tasks.short.enqueue("a")
+    assert store.delete(MESSAGES[engine]) == 1
+    store.zincrby(keys.sent("default"), -60, job.id)
+    worker()
+    assert job.result(timeout=PATIENCE) == "a"
+
+
+@pytest.mark.parametrize("task", ["held", "held_async"])
+def test_a_job_that_runs_is_stopped_and_the_next_one_begins(
+    worker, tasks, marks: Marks, task
+):
+    job = getattr(tasks, task).enqueue("a")
+    worker()
+    marks.until("begin a", within=PATIENCE)
+    assert job.cancel()
+    until(lambda: job.status is JobStatus.STOPPED, "it is stopped", PATIENCE)
+    assert tasks.short.enqueue("next").result(timeout=PATIENCE) == "next"
+    assert marks.count("end a") == 0
+
+
+def test_rq_info_shows_the_worker_and_its_job(
+    worker, tasks, marks: Marks, command, redis_url, engine
+):
+    tasks.held.enqueue("a")
+    worker()
+    marks.until("begin a", within=PATIENCE)
+    shown = command("rq", "info", "-u", redis_url, "--only-workers", "--raw")
+    assert shown.returncode == 0, shown.stderr
+    (line,) = [each for each in shown.stdout.splitlines() if each.startswith("worker")]
+    assert f"-{engine}-" in line
+    marks.open("a")
+
+
+def test_a_delayed_job_comes_by_the_scheduler_alone(worker, tasks, start, marks: Marks):
+    worker()
+    start("headway", "scheduler")
+    job = tasks.short.using(delay=timedelta(seconds=1)).enqueue("late")
+    assert job.result(timeout=PATIENCE) == "late"
+    assert marks.count("run late") == 1
