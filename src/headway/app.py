@@ -20,6 +20,7 @@ from typing import (
     Unpack,
     cast,
     overload,
+    runtime_checkable,
 )
 
 from headway import backends, middleware, resource
@@ -47,6 +48,7 @@ from headway.options import JOB_ID, Options, check_options, check_queue
 from headway.queue import Queue
 from headway.registry import Registry
 from headway.resource import Resource, Resources
+from headway.schedule import Schedule
 from headway.schedules import Schedules
 from headway.settings import Settings, engine_override
 from headway.signing import Signer
@@ -83,6 +85,15 @@ class StartHook:
     function: Callable[[], object]
     #: Only in workers that serve this queue; None is all of them.
     queue: str | None
+
+
+@runtime_checkable
+class HoldsApp(Protocol):
+    """An application of another library's kind that stands upon one of ours."""
+
+    def loaded_app(self) -> App:
+        """Return ours, with all that a worker of it needs imported."""
+        ...
 
 
 class App:
@@ -125,6 +136,8 @@ class App:
         self.resources = Resources()
         self._middleware: list[Middleware] = []
         self.start_hooks: list[StartHook] = []
+        #: What declares schedules beside `schedules.py` of the packages, by its name.
+        self.declarations: dict[str, Callable[[], Sequence[Schedule]]] = {}
         self._by_name = {queue.name: queue for queue in self.queues}
         self._redis_url = redis_url
         self._backends: dict[str, Backend] = {}
@@ -238,6 +251,18 @@ class App:
                 f"it with @app.task, or name it: App(allow=[{task.name!r}])"
             )
         return cast("DefinedTask[P, R]", task)
+
+    def declare(self, queue: Queue) -> None:
+        """Take another queue, less urgent than those that are there.
+
+        Raises:
+            ConfigurationError: it is none, or one of its name is there.
+        """
+        if queue.name in self._by_name:
+            raise ConfigurationError(f"queue {queue.name!r}: the application has it")
+        self.queues = (*self.queues, self._own(queue))
+        self._by_name[queue.name] = self.queues[-1]
+        self._check()
 
     def check_options(self, owner: str, options: Options) -> Options:
         """Return the options, or refuse them naming their owner.
@@ -671,6 +696,8 @@ def load_app(path: str) -> App:
             f"{type(error).__name__}: {error} ({_place_of(error)})"
         ) from error
     found = getattr(module, attribute, None)
+    if isinstance(found, HoldsApp):
+        found = found.loaded_app()
     if not isinstance(found, App):
         raise ConfigurationError(
             f"HEADWAY_APP={path!r}: {module_name}.{attribute} is "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from headway.app import App
@@ -46,16 +47,22 @@ def declared_schedules(app: App) -> dict[str, Sequence[Schedule]]:
 def look_for_schedules(app: App) -> Found:
     """Return what the code declares, and what of it cannot be read."""
     found = Found()
-    for package in app.registry.packages:
-        name = f"{package}.schedules"
+    for name, declare in _sources(app):
         try:
-            schedules = _declared_in(package, name)
+            schedules = declare()
             by_name({**found.schedules, name: schedules})
             found.schedules[name] = schedules
         # Delayed jobs must be sent all the same, also where the module ends a process.
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it runs
             found.errors[name] = error
     return found
+
+
+def _sources(app: App) -> Iterator[tuple[str, Callable[[], Sequence[Schedule]]]]:
+    for package in app.registry.packages:
+        name = f"{package}.schedules"
+        yield name, partial(_declared_in, package, name)
+    yield from app.declarations.items()
 
 
 def _declared_in(package: str, name: str) -> Sequence[Schedule]:

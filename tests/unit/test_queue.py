@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from headway import Queue
+from headway import App, Queue
 from headway.errors import ConfigurationError
 
 
@@ -51,3 +51,14 @@ def test_a_timeout_is_a_positive_time(timeout):
 def test_a_name_that_no_engine_could_use_is_refused(name):
     with pytest.raises(ConfigurationError, match=r"expected letters, digits"):
         Queue(name)
+
+
+def test_an_application_takes_another_queue_behind_those_it_has():
+    app = App(queues=[Queue("high")], tasks="tasks")
+    app.declare(Queue("low"))
+    assert [queue.name for queue in app.queues] == ["high", "low"]
+    assert app.queue("low") is app.queues[-1]
+    with pytest.raises(
+        ConfigurationError, match="queue 'high': the application has it"
+    ):
+        app.declare(Queue("high"))

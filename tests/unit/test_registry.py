@@ -131,6 +131,20 @@ def test_an_application_that_is_not_there_is_named(
         load_app(path)
 
 
+def test_an_application_of_another_kind_brings_one_of_ours(
+    sample, tmp_path, monkeypatch
+):
+    (tmp_path / "sample_other.py").write_text(
+        "from headway import App, Queue\n"
+        "class Other:\n"
+        "    def loaded_app(self):\n"
+        "        return App(queues=[Queue('its')], tasks='t')\n"
+        "app = Other()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert [queue.name for queue in load_app("sample_other:app").queues] == ["its"]
+
+
 LIBRARY = """
 import os, time
 from os.path import join

@@ -115,3 +115,12 @@ def test_schedules_that_are_no_list_are_told_of_and_stop_nothing(
     assert declared_schedules(wrong) == {}
     assert "nightly_jobs.schedules: schedules is 5, expected a list of" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+def test_schedules_are_declared_by_more_than_modules(caplog):
+    other = App(queues=[Queue("default")], tasks=(), engine="memory")
+    nightly = Schedule("nightly", Every(hours=24), MESSAGE)
+    other.declarations["beat"] = lambda: [nightly]
+    other.declarations["broken"] = {}.popitem
+    assert declared_schedules(other) == {"beat": [nightly]}
+    assert "broken: it does not import" in caplog.text
