@@ -6,6 +6,8 @@ import json
 from itertools import count
 
 import pytest
+from rq.job import Job as RQJob
+from rq.serializers import JSONSerializer
 
 from headway.backends.celery import KEY_PREFIX, CeleryBackend
 from headway.errors import CapabilityError
@@ -163,6 +165,19 @@ def test_a_message_that_was_lost_is_sent_again(carried, basic, backend, store, t
     message = json.loads(store.lindex(KEY_PREFIX + "default", 0))
     assert message["headers"]["task"] == "headway.run"  # every worker knows that name
     assert take(job.id) is not None
+
+
+@pytest.mark.parametrize("end", [RQJob.delete, RQJob.cancel])
+def test_what_rqs_own_tools_have_ended_is_not_sent_again(
+    carried, basic, backend, store, end
+):
+    gone, waiting = basic.add.enqueue(1), basic.add.enqueue(2)
+    end(RQJob.fetch(gone.id, connection=store, serializer=JSONSerializer))
+    store.delete(KEY_PREFIX + "default")
+    for job in (gone, waiting):
+        age(store, job.id)
+    assert backend.send_lost(["default"]) == [waiting.id]
+    assert (outbox(store), sent(store)) == ([waiting.id], [])
 
 
 def test_while_messages_wait_none_is_taken_for_lost(carried, basic, backend, store):

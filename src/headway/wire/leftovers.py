@@ -108,7 +108,7 @@ class Leftovers:
         recalled: list[str] = []
         for queue in [queue for queue, count in counts if count]:
             places = [keys.queue(queue), keys.sent(queue), keys.SENT_MARKS]
-            arguments: list[Value] = [queue, "1", UNDER_WAY, _MOST]
+            arguments: list[Value] = [queue, "1", UNDER_WAY, _MOST, keys.JOB_PREFIX]
             found = self._overdue(self._client, places, arguments)
             recalled += map(text, found)
         return recalled
