@@ -84,6 +84,7 @@ def test_an_application_that_is_not_there_is_named(refused, path, words):
         ("dramatiq", "--concurrency=5", "it has children, lease, threads"),
         ("arq", "--with-scheduler", "run `headway scheduler` beside it"),
     ],
+    ids=["burst", "concurrency", "scheduler"],
 )
 def test_what_an_engines_worker_has_no_word_for_is_refused(
     refused, engine, option, words
