@@ -249,6 +249,21 @@ def test_what_an_engine_cannot_do_is_refused(sample, redis_url, monkeypatch):
         App(queues=[Queue("gpu", device="cuda", engine="dramatiq")], tasks="x")
 
 
+@pytest.mark.parametrize("engine", ["celery", "dramatiq", "arq"])
+def test_applications_of_other_prefixes_are_given_no_message_of_ours(
+    command, store, engine
+):
+    send = "from headway import load_app; app = load_app('sample_app:app'); "
+    send += "app.registry.resolve('sample_tasks.basic.add').enqueue(1)"
+    env = {"RQ_KEY_PREFIX": "other", "HEADWAY_ENGINE": engine}
+    done = command("python", "-c", send, env=env)
+    assert done.returncode == 0, done.stderr
+    found = {key.decode() for key in store.scan_iter("*")}
+    queues = {key for key in found if f":{engine}:" in key}
+    assert queues
+    assert all(key.startswith("headway:other:") for key in queues)
+
+
 def test_an_environment_names_the_engine(sample, monkeypatch):
     from headway import load_app
     from headway.errors import ConfigurationError

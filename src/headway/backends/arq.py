@@ -13,13 +13,14 @@ from uuid import uuid4
 
 from headway.backends.capabilities import CAPABILITIES
 from headway.backends.carried import CarriedBackend, Carrier, InRedis, Parcel, Words
+from headway.wire import keys
 from headway.wire.reading import text
 
 if TYPE_CHECKING:
     from redis import Redis
 
 #: How the key of a queue begins; what Arq keeps of single messages begins as ever.
-QUEUE_PREFIX = "headway:arq:"
+QUEUE_PREFIX = f"{keys.OURS}:arq:"
 _MESSAGE, _IN_PROGRESS = "arq:job:", "arq:in-progress:"
 #: For how long a message is kept, in milliseconds: one that is gone is sent again.
 KEPT = 30 * 86_400_000

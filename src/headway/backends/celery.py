@@ -14,12 +14,13 @@ from uuid import uuid4
 
 from headway.backends.capabilities import CAPABILITIES
 from headway.backends.carried import CarriedBackend, Carrier, InRedis, Parcel, Words
+from headway.wire import keys
 
 if TYPE_CHECKING:
     from redis import Redis
 
 #: How the keys begin under which kombu keeps its queues: others may use this Redis.
-KEY_PREFIX = "headway:celery:"
+KEY_PREFIX = f"{keys.OURS}:celery:"
 #: What leads to them: an exchange of its own, so that no default one fills all queues.
 EXCHANGE = "headway"
 #: A job that ignores its timeout is killed so much later, in seconds; as by RQ.

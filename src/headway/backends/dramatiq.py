@@ -12,12 +12,13 @@ from uuid import uuid4
 
 from headway.backends.capabilities import CAPABILITIES
 from headway.backends.carried import CarriedBackend, Carrier, InRedis, Parcel, Words
+from headway.wire import keys
 
 if TYPE_CHECKING:
     from redis import Redis
 
 #: How the keys begin under which Dramatiq keeps its queues: others may use this Redis.
-NAMESPACE = "headway:dramatiq"
+NAMESPACE = f"{keys.OURS}:dramatiq"
 
 
 def written(parcel: Parcel, options: dict[str, object]) -> str:
