@@ -26,7 +26,7 @@ from headway.wire.exchange import Exchange
 from headway.wire.leftovers import UNDER_WAY
 from headway.wire.line import call, command, pack
 from headway.wire.reading import Fields, text
-from headway.wire.scripts import Script, Value
+from headway.wire.scripts import Script
 from headway.wire.single import is_single
 from headway.wire.stored_job import StoredJob
 

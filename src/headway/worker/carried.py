@@ -113,22 +113,32 @@ class Carried:
 
     def run(self, job_id: str) -> Ending | None:
         """Run a job in this thread and see to its outcome; None is of no such run."""
-        running = self._begun(job_id)
-        return None if running is None else self._run(running)
+        if (running := self._begun(job_id)) is None:
+            return None
+        try:
+            return self._ran(running)
+        except Interrupted:
+            self._give_back(running)
+            return None
+        finally:
+            del self.running[job_id]
 
     async def run_async(self, job_id: str) -> Ending | None:
-        """Do what `run` does with an `async def` task, on this loop.
-
-        Raises:
-            CancelledError: it was broken off, and is given back.
-        """
+        """Do what `run` does with an `async def` task, on this loop."""
         running = await asyncio.to_thread(self._begun, job_id)
         if running is None:
             return None
-        if self._execute.goes_by_rq(running.lease):
-            return await asyncio.to_thread(self._run, running)
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            running.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
         try:
             return await self._ran_async(running)
+        except asyncio.CancelledError:
+            if running.told is not Stopped:
+                await asyncio.shield(asyncio.to_thread(self._give_back, running))
+                raise
+            await asyncio.to_thread(self._execute.stop, running.lease, running.began)
+            return None
         finally:
             del self.running[job_id]
 
@@ -176,16 +186,6 @@ class Carried:
         self.running[job_id] = running
         return running
 
-    def _run(self, running: Carrying) -> Ending | None:
-        running.thread = threading.get_ident()
-        try:
-            return self._ran(running)
-        except Interrupted:
-            self._give_back(running)
-            return None
-        finally:
-            del self.running[running.lease.job_id]
-
     def _ran(self, running: Carrying) -> Ending | None:
         lease = running.lease
         if self._execute.goes_by_rq(lease):
@@ -211,18 +211,10 @@ class Carried:
         return ending
 
     async def _ran_async(self, running: Carrying) -> Ending | None:
-        notes = self._execute.notes(running.lease)
-        loop = asyncio.get_running_loop()
-        # A task of its own: what is canceled is the job's code, and nothing after it.
-        attempt = asyncio.ensure_future(self._attempted_async(running, notes))
-        running.cancel = lambda: loop.call_soon_threadsafe(attempt.cancel)
-        ending = None
+        lease = running.lease
+        notes = self._execute.notes(lease)
         try:
-            ending = await attempt
-        except asyncio.CancelledError:
-            if running.told is not Stopped:
-                await asyncio.shield(asyncio.to_thread(self._give_back, running))
-                raise
+            ending = await self._attempted_async(running, notes)
         finally:
             await asyncio.to_thread(notes.close)
         return await asyncio.to_thread(self._concluded, running, ending)
