@@ -22,7 +22,7 @@ from headway.app import App
 from headway.backends.carried import RUN
 from headway.backends.celery import EXCHANGE, KEY_PREFIX
 from headway.engines.process import Process, loaded, served
-from headway.errors import ConfigurationError, Interrupted
+from headway.errors import ConfigurationError
 from headway.outcome import Failed, Retried
 from headway.settings import Settings
 from headway.worker.alarm import Alarm
@@ -102,8 +102,7 @@ class Worker:
         for pid in _children(self._pool):
             os.kill(pid, signal.SIGUSR2)
         if self._process is not None:
-            for job_id in list(self._process.carried.running):
-                self._process.carried.break_off(job_id, Interrupted)
+            self._process.carried.leave()
 
     def end(self, **_: object) -> None:
         """Leave."""

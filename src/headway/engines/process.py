@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from headway.app import App, load_app
 from headway.backends.carried import CarriedBackend
-from headway.errors import ConfigurationError, Interrupted
+from headway.errors import ConfigurationError
 from headway.lease import Served
 from headway.settings import Settings
 from headway.wire import client as wire_client
@@ -124,9 +124,7 @@ class Process:
 
     def _break_off(self) -> None:
         time.sleep(Settings.from_environment().grace.total_seconds())
-        while running := list(self.carried.running):
-            for job_id in running:
-                self.carried.break_off(job_id, Interrupted)
+        while self.carried.leave():
             time.sleep(AGAIN)
 
     def close(self) -> None:
@@ -135,6 +133,7 @@ class Process:
             self._keeper.close()
         if self._steward is not None:
             self._steward.close()
+        self.carried.close()
         with contextlib.suppress(Exception):
             self._app.close()
 

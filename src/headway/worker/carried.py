@@ -13,10 +13,12 @@ import inspect
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
 
 from redis.exceptions import RedisError
 
@@ -83,11 +85,15 @@ class Carried:
     ) -> None:
         self.app, self.office = app, office
         self.holder: Holder = new_holder(office.plan.name)
-        #: By id; what is in it at once runs in different threads.
-        self.running: dict[str, Carrying] = {}
+        #: By ordinal, and not by id: a job comes back to the process that lost its lease,
+        #: and still runs it.
+        self.running: dict[int, Carrying] = {}
+        #: Those, and the ordinals of what is about to be taken.
+        self._in_hand: set[int] = set()
         self.alarm = alarm
         self._client = client
         self._local = threading.local()
+        self._brokers: WeakSet[RedisChildBroker] = WeakSet()
         self._ordinals = itertools.count(1)
         self._job_class = job_class_of(app)
         self.by_rq = RQCode(
@@ -113,34 +119,34 @@ class Carried:
 
     def run(self, job_id: str) -> Ending | None:
         """Run a job in this thread and see to its outcome; None is of no such run."""
-        if (running := self._begun(job_id)) is None:
-            return None
-        try:
-            return self._ran(running)
-        except Interrupted:
-            self._give_back(running)
-            return None
-        finally:
-            del self.running[job_id]
+        with self._numbered() as ordinal:
+            if (running := self._begun(job_id, ordinal)) is None:
+                return None
+            try:
+                return self._ran(running)
+            except Interrupted:
+                self._give_back(running)
+                return None
 
     async def run_async(self, job_id: str) -> Ending | None:
         """Do what `run` does with an `async def` task, on this loop."""
-        running = await asyncio.to_thread(self._begun, job_id)
-        if running is None:
-            return None
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is not None:
-            running.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        try:
-            return await self._ran_async(running)
-        except asyncio.CancelledError:
-            if running.told is not Stopped:
-                await asyncio.shield(asyncio.to_thread(self._give_back, running))
-                raise
-            await asyncio.to_thread(self._execute.stop, running.lease, running.began)
-            return None
-        finally:
-            del self.running[job_id]
+        with self._numbered() as ordinal:
+            running = await asyncio.to_thread(self._begun, job_id, ordinal)
+            if running is None:
+                return None
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            if task is not None:
+                running.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+            try:
+                return await self._ran_async(running)
+            except asyncio.CancelledError:
+                if running.told is not Stopped:
+                    await asyncio.shield(asyncio.to_thread(self._give_back, running))
+                    raise
+                await asyncio.to_thread(
+                    self._execute.stop, running.lease, running.began
+                )
+                return None
 
     def is_async(self, task: str) -> bool:
         """Tell whether a task of that name belongs on a loop."""
@@ -151,17 +157,45 @@ class Carried:
 
     def break_off(self, job_id: str, error: type[BaseException]) -> bool:
         """Have a job end, if it runs here; tell whether it does."""
-        running = self.running.get(job_id)
-        if running is None:
-            return False
+        here = [
+            running
+            for running in list(self.running.values())
+            if running.lease.job_id == job_id
+        ]
+        for running in here:
+            self._break_off(running, error)
+        return bool(here)
+
+    def leave(self) -> bool:
+        """Have all end that run here, to be given back; tell whether there are any."""
+        for running in list(self.running.values()):
+            self._break_off(running, Interrupted)
+        return bool(self._in_hand)
+
+    def _break_off(self, running: Carrying, error: type[BaseException]) -> None:
         running.told = error
         if running.cancel is not None:
             running.cancel()
         else:
             self.alarm.break_off(running.thread, error)
-        return True
+
+    def close(self) -> None:
+        """Give up the connections of the threads; none of them runs a job by now."""
+        for broker in list(self._brokers):
+            broker.close()
 
     # The steps
+
+    @contextmanager
+    def _numbered(self) -> Generator[int]:
+        """Have a number for a job that is to be taken, until it is over."""
+        ordinal = next(self._ordinals)
+        self._in_hand.add(ordinal)
+        try:
+            yield ordinal
+        finally:
+            self.running.pop(ordinal, None)
+            self._in_hand.discard(ordinal)
 
     @property
     def _broker(self) -> RedisChildBroker:
@@ -172,10 +206,10 @@ class Carried:
                 self.holder,
                 lease=self.office.lease,
             )
+            self._brokers.add(broker)
         return broker
 
-    def _begun(self, job_id: str) -> Carrying | None:
-        ordinal = next(self._ordinals)
+    def _begun(self, job_id: str, ordinal: int) -> Carrying | None:
         lease = until_taken(lambda: self._broker.reserve_one(job_id, ordinal))
         if lease is None:
             log.debug("job %s is not there to be run: the message is dropped", job_id)
@@ -183,7 +217,7 @@ class Carried:
         self._execute.look_at_the_clock()
         began = self._execute.seconds(self.office.now)
         running = Carrying(lease, began, threading.get_ident())
-        self.running[job_id] = running
+        self.running[ordinal] = running
         return running
 
     def _ran(self, running: Carrying) -> Ending | None:
@@ -242,9 +276,7 @@ class Carried:
 
     def _give_back(self, running: Carrying) -> None:
         """Have a job that was broken off run again, unless it may not."""
-        others = [
-            each.lease.ordinal for each in self.running.values() if each is not running
-        ]
+        others = list(self._in_hand - {running.lease.ordinal})
         cause = "its worker had to leave"
         host = self.office.identity.host
         recovered = until_taken(

@@ -1,0 +1,100 @@
+"""Jobs in the hands of one process of an engine's worker, whatever happens to them."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from headway.engines.process import Process
+from headway.outcome import Succeeded
+from headway.wire import keys
+from tests.wire.proxy import LOST
+
+DEADLINE = 30
+
+
+@pytest.fixture
+def process(app, basic, proxy, monkeypatch, tmp_path):
+    """A process whose jobs run in threads, as those of Dramatiq; Redis is a proxy."""
+    monkeypatch.setenv("REDIS_URL", proxy.url)
+    monkeypatch.setenv("SAMPLE_LOG", str(tmp_path / "log"))
+    with app.using_engine("dramatiq"):
+        made = Process(app, "dramatiq", ["default"], in_threads=True)
+        made.keep()
+        yield made
+        (tmp_path / "go").touch()
+        made.close()
+
+
+@pytest.fixture
+def carried(process):
+    return process.carried
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor() as made:
+        yield made
+
+
+@pytest.fixture
+def until():
+    """Wait for a condition."""
+
+    def wait(condition):
+        end = time.monotonic() + DEADLINE
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    return wait
+
+
+def lose(carried):
+    """Have others recover what a process holds, as of one that was frozen."""
+    carried.office.broker.recover(
+        carried.holder, begun=None, story="frozen", crash_limit=9, gone="dead"
+    )
+
+
+def test_a_job_may_come_back_to_the_process_that_has_lost_it(
+    basic, carried, threads, until, tmp_path
+):
+    job = basic.held.enqueue("one")
+    first = threads.submit(carried.run, job.id)
+    until(lambda: len(carried.running) == 1)
+    lose(carried)
+    second = threads.submit(carried.run, job.id)
+    until(lambda: len(carried.running) == 2)
+    (tmp_path / "go").touch()
+    for run in (first, second):
+        assert isinstance(run.result(DEADLINE), Succeeded)
+    assert job.status == "finished"
+    assert carried.running == {}
+
+
+def test_a_job_that_is_being_taken_is_not_given_back_with_another(
+    basic, carried, threads, until, proxy, store
+):
+    running, taken = basic.wait_to_be_stopped.enqueue(), basic.add.enqueue(1)
+    interrupted = threads.submit(carried.run, running.id)
+    until(lambda: running.info().status == "started")
+    go, hit = Event(), proxy.hit
+
+    def lose_answers(label):
+        is_lost = label == "EVALSHA:reserve_one" and not go.is_set()
+        return LOST["cut after"] if is_lost else None
+
+    proxy.rule = lose_answers
+    being_taken = threads.submit(carried.run, taken.id)
+    until(lambda: hit["EVALSHA:reserve_one"] > 0)
+    assert carried.leave()
+    assert interrupted.result(DEADLINE) is None
+    go.set()
+    assert isinstance(being_taken.result(DEADLINE), Succeeded)
+    assert (running.status, taken.status) == ("queued", "finished")
+    assert store.hget(keys.job(taken.id), "headway_delivery") == b"1"
+    assert store.lrange(keys.queue("default"), 0, -1) == [running.id.encode()]
