@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
+from rq import Repeat
 
 from headway.engines.process import Process
-from headway.outcome import Succeeded
+from headway.errors import TaskTimeoutError
+from headway.outcome import Failed, Succeeded
 from headway.wire import keys
 from tests.wire.proxy import LOST
 
@@ -98,3 +101,44 @@ def test_a_job_that_is_being_taken_is_not_given_back_with_another(
     assert (running.status, taken.status) == ("queued", "finished")
     assert store.hget(keys.job(taken.id), "headway_delivery") == b"1"
     assert store.lrange(keys.queue("default"), 0, -1) == [running.id.encode()]
+
+
+def test_what_rq_is_to_do_after_an_async_job_is_done(basic, carried, queue):
+    repeat = Repeat(times=1, interval=600)
+    job = queue.enqueue("sample_tasks.basic.add_async", 1, 2, repeat=repeat)
+    asyncio.run(carried.run_async(job.id))
+    assert job.get_status() == "scheduled"
+    assert job.return_value() == 3
+
+
+def test_a_message_cannot_have_a_plain_task_hold_up_the_loop(basic, carried):
+    job = basic.busy.enqueue()
+    ending = asyncio.run(carried.run_async(job.id))
+    assert isinstance(ending, Failed)
+    assert isinstance(ending.error, TaskTimeoutError)
+    assert job.status == "failed"
+
+
+def test_an_async_job_that_is_being_taken_as_its_worker_leaves_is_given_back(
+    basic, carried, proxy, store
+):
+    job = basic.wait_to_be_stopped_async.enqueue()
+
+    async def leave():
+        run = asyncio.ensure_future(carried.run_async(job.id))
+        taken = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def tell(label):
+            if label == "EVALSHA:reserve_one":
+                loop.call_soon_threadsafe(taken.set)
+
+        proxy.rule = tell
+        await taken.wait()
+        run.cancel()
+        await asyncio.wait([run])
+        return run.cancelled()
+
+    assert asyncio.run(leave())
+    assert job.status == "queued"
+    assert store.lrange(keys.queue("default"), 0, -1) == [job.id.encode()]

@@ -228,7 +228,7 @@ class CarriedBackend(RQBackend):
                 continue
             places = [keys.queue(queue), keys.sent(queue), keys.SENT_MARKS]
             empty = "1" if self.carrier.is_empty(queue) else "0"
-            arguments: list[Value] = [queue, empty, UNDER_WAY, BATCH, keys.JOB_PREFIX]
+            arguments = (queue, empty, UNDER_WAY, BATCH, keys.JOB_PREFIX)
             ids = self._overdue(self.client, places, arguments)
             for job_id in map(text, ids):
                 if self.client.hexists(keys.job(job_id), "status"):

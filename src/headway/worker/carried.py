@@ -14,10 +14,11 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 from weakref import WeakSet
 
 from redis.exceptions import RedisError
@@ -35,6 +36,7 @@ from headway.wire.steadfast import (
     not_taken,
     until_taken,
 )
+from headway.worker import payload
 from headway.worker.aftermath import Aftermath, settle
 from headway.worker.by_rq import RQCode
 from headway.worker.delivering import timeout_of
@@ -52,6 +54,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 log = logging.getLogger("headway.worker")
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Breakable(Timed, Protocol):
@@ -85,8 +90,8 @@ class Carried:
     ) -> None:
         self.app, self.office = app, office
         self.holder: Holder = new_holder(office.plan.name)
-        #: By ordinal, and not by id: a job comes back to the process that lost its lease,
-        #: and still runs it.
+        #: By ordinal, and not by id: a job may come back to the process that has lost
+        #: its lease, and still runs it.
         self.running: dict[int, Carrying] = {}
         #: Those, and the ordinals of what is about to be taken.
         self._in_hand: set[int] = set()
@@ -120,33 +125,25 @@ class Carried:
     def run(self, job_id: str) -> Ending | None:
         """Run a job in this thread and see to its outcome; None is of no such run."""
         with self._numbered() as ordinal:
-            if (running := self._begun(job_id, ordinal)) is None:
-                return None
-            try:
-                return self._ran(running)
-            except Interrupted:
-                self._give_back(running)
-                return None
+            running = self._begun(job_id, ordinal)
+            return None if running is None else self._ran_whole(running)
 
     async def run_async(self, job_id: str) -> Ending | None:
         """Do what `run` does with an `async def` task, on this loop."""
         with self._numbered() as ordinal:
-            running = await asyncio.to_thread(self._begun, job_id, ordinal)
+            running = await _to_its_end(self._begun, job_id, ordinal)
             if running is None:
                 return None
-            loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            if task is not None:
-                running.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+            if not self._is_for_a_loop(running.lease):
+                return await _to_its_end(self._ran_beside, running)
             try:
-                return await self._ran_async(running)
+                ending = await self._ran_async(running)
             except asyncio.CancelledError:
                 if running.told is not Stopped:
-                    await asyncio.shield(asyncio.to_thread(self._give_back, running))
+                    await _to_its_end(self._give_back, running)
                     raise
-                await asyncio.to_thread(
-                    self._execute.stop, running.lease, running.began
-                )
-                return None
+                ending = None
+            return await _to_its_end(self._concluded, running, ending)
 
     def is_async(self, task: str) -> bool:
         """Tell whether a task of that name belongs on a loop."""
@@ -220,6 +217,13 @@ class Carried:
         self.running[ordinal] = running
         return running
 
+    def _ran_whole(self, running: Carrying) -> Ending | None:
+        try:
+            return self._ran(running)
+        except Interrupted:
+            self._give_back(running)
+            return None
+
     def _ran(self, running: Carrying) -> Ending | None:
         lease = running.lease
         if self._execute.goes_by_rq(lease):
@@ -244,14 +248,34 @@ class Carried:
             self.sends()
         return ending
 
-    async def _ran_async(self, running: Carrying) -> Ending | None:
-        lease = running.lease
-        notes = self._execute.notes(lease)
+    def _is_for_a_loop(self, lease: Lease) -> bool:
+        """Tell whether a job is what its message says: that can be anything."""
+        if self._execute.goes_by_rq(lease):
+            return False
         try:
-            ending = await self._attempted_async(running, notes)
+            raw = payload.unpacked(lease.job_id, lease.data)
+            return self.is_async(payload.read(lease.job_id, raw).name)
+        except HeadwayError:
+            return False  # it will be said when it is to be run
+
+    def _ran_beside(self, running: Carrying) -> Ending | None:
+        """Run a job that was taken for one of the loop in this thread beside it."""
+        running.thread = threading.get_ident()
+        return self._ran_whole(running)
+
+    async def _ran_async(self, running: Carrying) -> Ending:
+        notes = self._execute.notes(running.lease)
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        running.thread = 0
+        if task is not None:
+            running.cancel = partial(loop.call_soon_threadsafe, task.cancel)
+        try:
+            if task is not None and task.cancelling():  # as the job was taken
+                raise asyncio.CancelledError
+            return await self._attempted_async(running, notes)
         finally:
-            await asyncio.to_thread(notes.close)
-        return await asyncio.to_thread(self._concluded, running, ending)
+            running.cancel = None  # what comes now is no run to be broken off
+            await _to_its_end(notes.close)
 
     async def _attempted_async(self, running: Carrying, notes: Notes) -> Ending:
         execute, lease = self._execute, running.lease
@@ -302,6 +326,15 @@ class Carried:
     def _finish_parent(self, noted: Noted) -> None:
         self._execute.finish_parent(noted)
         self.sends()
+
+
+async def _to_its_end(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Make a step in a thread, and wait for it, whoever cancels that meanwhile."""
+    made = asyncio.ensure_future(asyncio.to_thread(step, *args, **kwargs))
+    while not made.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(made)
+    return made.result()
 
 
 class _AtOnce:
