@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from threading import Event, get_ident
 
 import pytest
-from rq import Repeat
+from rq import Callback, Repeat
 
 from headway.engines.process import Process
-from headway.errors import TaskTimeoutError
+from headway.errors import Interrupted, TaskTimeoutError
 from headway.outcome import Failed, Succeeded
 from headway.wire import keys
+from headway.worker.deadlines import LOOK, Deadlines
+from headway.worker.ending import Stopped
 from tests.wire.proxy import LOST
 
 DEADLINE = 30
@@ -142,3 +144,47 @@ def test_an_async_job_that_is_being_taken_as_its_worker_leaves_is_given_back(
     assert asyncio.run(leave())
     assert job.status == "queued"
     assert store.lrange(keys.queue("default"), 0, -1) == [job.id.encode()]
+
+
+class LateBy(Deadlines):
+    """Raises into a job as it is said to be over, as bad luck has it."""
+
+    def end(self):
+        if not self.has_raised:
+            self.has_raised = True
+            raise Stopped
+        super().end()
+
+    has_raised = False
+
+
+def test_nothing_is_raised_into_the_thread_of_a_job_that_is_over(basic, carried):
+    carried.alarm = LateBy()
+    job = basic.add.enqueue(1)
+    assert carried.run(job.id) is None
+    assert job.status == "stopped"
+    carried.alarm.break_off(get_ident(), Stopped)
+    time.sleep(4 * LOOK)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(Stopped, "stopped"), (Interrupted, "queued")]
+)
+def test_what_only_rq_can_run_is_broken_off_as_well(
+    carried, queue, threads, until, error, status
+):
+    callback = Callback("sample_tasks.basic.nowhere")
+    job = queue.enqueue("sample_tasks.basic.wait_to_be_stopped", on_success=callback)
+    run = threads.submit(carried.run, job.id)
+    until(lambda: carried.running)
+    until(lambda: not carried.break_off(job.id, error))
+    assert run.result(DEADLINE) is None
+    assert job.get_status() == status
+
+
+def test_a_job_that_raises_what_ends_a_worker_has_crashed_one(basic, carried):
+    job = basic.interrupts.enqueue()
+    with pytest.raises(KeyboardInterrupt):
+        carried.run(job.id)
+    assert job.status == "queued"
+    assert "it raised what ends a worker" in job.info().crashes[0]

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 
 from headway.app import App
 from headway.errors import HeadwayError, Interrupted, ResultError, TaskTimeoutError
-from headway.lease import Holder, Lease, Turn
+from headway.lease import Gone, Holder, Lease, Turn
 from headway.outcome import Failed
 from headway.wire import client as wire_client
 from headway.wire.broker import RedisChildBroker
@@ -101,6 +101,7 @@ class Carried:
         self._brokers: WeakSet[RedisChildBroker] = WeakSet()
         self._ordinals = itertools.count(1)
         self._job_class = job_class_of(app)
+        self._job_class.interruptible = self._interruptible
         self.by_rq = RQCode(
             self._job_class,
             client,
@@ -223,21 +224,42 @@ class Carried:
         except Interrupted:
             self._give_back(running)
             return None
+        except BaseException:
+            # A child of ours would end by it. This process lives on, and its leases
+            # with it, so that nobody else would ever find the job.
+            self._give_back(running, "dead")
+            raise
 
     def _ran(self, running: Carrying) -> Ending | None:
         lease = running.lease
-        if self._execute.goes_by_rq(lease):
-            self._execute.perform_by_rq(lease)
-            self.sends()
-            return None
-        notes = self._execute.notes(lease)
         try:
-            ending = self._execute.outcome(lease, notes, self.alarm)
+            if self._execute.goes_by_rq(lease):
+                self._execute.perform_by_rq(lease)
+                self.sends()
+                return None
+            ending = self._outcome(lease)
         except Stopped:
             ending = None
         finally:
-            notes.close()
+            # Again: what is raised into a job may come as this is said the first time.
+            self.alarm.end()
         return self._concluded(running, ending)
+
+    def _outcome(self, lease: Lease) -> Ending:
+        notes = self._execute.notes(lease)
+        try:
+            return self._execute.outcome(lease, notes, self.alarm)
+        finally:
+            notes.close()
+
+    @contextmanager
+    def _interruptible(self) -> Generator[None]:
+        """Say that a job runs, whose time RQ's own code looks after."""
+        self.alarm.begin(0)
+        try:
+            yield
+        finally:
+            self.alarm.end()
 
     def _concluded(self, running: Carrying, ending: Ending | None) -> Ending | None:
         if ending is None or running.told is Stopped:
@@ -298,10 +320,11 @@ class Carried:
 
     # Other ends
 
-    def _give_back(self, running: Carrying) -> None:
+    def _give_back(self, running: Carrying, gone: Gone = "ended") -> None:
         """Have a job that was broken off run again, unless it may not."""
         others = list(self._in_hand - {running.lease.ordinal})
-        cause = "its worker had to leave"
+        left = gone == "ended"
+        cause = "its worker had to leave" if left else "it raised what ends a worker"
         host = self.office.identity.host
         recovered = until_taken(
             lambda: self.office.broker.recover(
@@ -310,7 +333,7 @@ class Carried:
                 story=story(cause, self.holder.worker, host, self.office.clock.now()),
                 crash_limit=CRASH_LIMIT,
                 kept=others,
-                gone="ended",
+                gone=gone,
             )
         )
         log.info("job %s was broken off: %s", running.lease.job_id, cause)

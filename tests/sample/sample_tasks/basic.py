@@ -142,6 +142,11 @@ def crash() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@task
+def interrupts() -> None:
+    raise KeyboardInterrupt
+
+
 @task(timeout=timedelta(seconds=1))
 def slow() -> None:
     time.sleep(30)
