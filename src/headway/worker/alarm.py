@@ -45,6 +45,7 @@ class Alarm:
 
     def begin(self, seconds: float) -> None:
         """Allow the job that begins now that many seconds; none or less for ever."""
+        self._error = None  # one that came late was for the job before
         self._job_runs = True
         if seconds <= 0:
             return

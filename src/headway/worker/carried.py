@@ -238,7 +238,9 @@ class Carried:
                 self.sends()
                 return None
             ending = self._outcome(lease)
-        except Stopped:
+        except Stopped as error:
+            if running.told is not Stopped:  # it was for the job before, in this thread
+                raise Interrupted from error
             ending = None
         finally:
             # Again: what is raised into a job may come as this is said the first time.

@@ -16,7 +16,7 @@ from headway.worker.carried import Carried
 from headway.worker.commands import Command, Commands
 from headway.worker.ending import Stopped
 from headway.worker.record import Record
-from headway.worker.upkeep import BEAT, RECORD_TTL
+from headway.worker.upkeep import BEAT, RECORD_TTL, SOON
 from headway.worker.watch import VISIBLE
 
 log = logging.getLogger("headway.worker")
@@ -80,8 +80,8 @@ class Keeper:
     def _round(self) -> None:
         office = self._office
         again = office.is_due("renew", office.lease / 3)
-        if again:
-            office.contact.made(self._renew)
+        if again and not office.contact.made(self._renew):
+            office.put_off("renew", SOON)
         if self._carried.running:
             office.contact.made(partial(self._show, again=again))
         if office.is_due("beat", BEAT):
