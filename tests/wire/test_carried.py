@@ -9,7 +9,9 @@ import pytest
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
+from headway.backends.carried import RUN, Elsewhere, Parcel
 from headway.backends.celery import KEY_PREFIX, CeleryBackend
+from headway.codec import Arguments
 from headway.errors import CapabilityError
 from headway.lease import Holder
 from headway.settings import Settings
@@ -140,6 +142,29 @@ def test_what_others_put_back_is_sent(carried, basic, backend, store):
     job.requeue()
     assert backend.relay(["high", "default", "low"]) == 1
     assert messages(store) == sent(store) == [job.id]
+
+
+def test_one_at_a_time_hands_many_jobs_over_to_a_broker_elsewhere(
+    carried, basic, backend, store
+):
+    jobs = [basic.add.enqueue(n) for n in range(3)]
+    for job in jobs:
+        job.cancel()
+        job.requeue()
+    published, others = [], []
+
+    def publish(parcel):
+        published.append(parcel.id)
+        others.append(elsewhere.carry("default", [parcel, parcel]))
+
+    elsewhere = Elsewhere(backend, publish, lambda _queue: 0, lambda: None)
+    parcels = [Parcel(job.id, "default", RUN, Arguments((), {}), 0) for job in jobs]
+    assert elsewhere.carry("default", parcels) == 3
+    assert published == [job.id for job in jobs]
+    assert sent(store) == sorted(published)
+    assert others == [0, 0, 0]
+    assert elsewhere.carry("default", parcels) == 0  # it was looked up before
+    assert elsewhere.carry("default", parcels[:1]) == 1
 
 
 def test_a_paused_queue_keeps_its_jobs_until_it_goes_on(

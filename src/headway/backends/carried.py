@@ -39,6 +39,8 @@ log = logging.getLogger("headway.engine")
 RUN = "headway.run"
 #: How many jobs are handed over at once: that holds Redis up for some 3 ms.
 BATCH = 200
+#: For how long one who hands over many jobs is left to it, in milliseconds.
+TURN = 10_000
 _FIELDS = (
     "data",
     "timeout",
@@ -68,8 +70,8 @@ class Parcel(NamedTuple):
 class Carrier(Protocol):
     """An engine's broker."""
 
-    def carry(self, queue: str, parcels: Sequence[Parcel]) -> None:
-        """Hand jobs over, and note that they are.
+    def carry(self, queue: str, parcels: Sequence[Parcel]) -> int:
+        """Hand jobs over, and note that they are; return how many.
 
         Raises:
             Exception: the broker does not confirm; they can be handed over again.
@@ -183,8 +185,8 @@ class CarriedBackend(RQBackend):
         count = 0
         for queue, paused, ids in zip(queues, found[::2], found[1::2], strict=True):
             if isinstance(ids, list) and ids and not (suspended or paused):
-                self.carrier.carry(queue, self._stored(queue, map(text, ids)))
-                count += len(ids)
+                parcels = self._stored(queue, map(text, ids))
+                count += self.carrier.carry(queue, parcels)
         return count
 
     def _stored(self, queue: str, ids: Iterable[str]) -> list[Parcel]:
@@ -250,8 +252,8 @@ class InRedis:
         self._script = Script("carry")
         self._exchange = Exchange(backend.client)
 
-    def carry(self, queue: str, parcels: Sequence[Parcel]) -> None:
-        """Hand jobs over, and note that they are.
+    def carry(self, queue: str, parcels: Sequence[Parcel]) -> int:
+        """Hand jobs over, and note that they are; return how many.
 
         Raises:
             RedisError: Redis does not confirm.
@@ -268,6 +270,7 @@ class InRedis:
         except NoScriptError:  # a new server, or a restarted one
             whole = pack(b"EVAL", self._script.text) + packed
             self._exchange.ask_one(command(count + 2, whole))
+        return len(parcels)
 
     def packed(self, parcel: Parcel) -> bytes:
         """Return what writes the message of a job, as the scripts read it."""
@@ -289,6 +292,8 @@ class Elsewhere:
     """An engine whose messages are in a broker of its own.
 
     What is sent is noted afterwards: a crash in between has it sent twice, not never.
+    That takes a while for many jobs, and every worker looks for what is to be sent: so
+    one at a time does it for a queue, and the others leave it to that one.
     """
 
     def __init__(
@@ -302,13 +307,33 @@ class Elsewhere:
         self._close = close
         self._script = Script("carried")
 
-    def carry(self, queue: str, parcels: Sequence[Parcel]) -> None:
-        """Hand jobs over, and note that they are.
+    def carry(self, queue: str, parcels: Sequence[Parcel]) -> int:
+        """Hand jobs over, and note that they are; return how many.
 
         Raises:
             Exception: the broker does not confirm.
             RedisError: it did, and Redis does not answer: they are sent again.
         """
+        if len(parcels) == 1:
+            return self._carried(queue, parcels)
+        client, turn = self._backend.client, keys.sending(queue)
+        if not client.set(turn, 1, nx=True, px=TURN):
+            return 0
+        try:
+            return self._carried(queue, self._left(queue, parcels))
+        finally:
+            client.delete(turn)
+
+    def _left(self, queue: str, parcels: Sequence[Parcel]) -> list[Parcel]:
+        """Return those that nobody has handed over since they were looked up."""
+        pipeline = self._backend.client.pipeline(transaction=False)
+        for parcel in parcels:
+            pipeline.lpos(keys.queue(queue), parcel.id)
+        places = pipeline.execute()
+        found = zip(parcels, places, strict=True)
+        return [parcel for parcel, place in found if place is not None]
+
+    def _carried(self, queue: str, parcels: Sequence[Parcel]) -> int:
         done: list[str] = []
         try:
             for parcel in parcels:
@@ -318,6 +343,7 @@ class Elsewhere:
             if done:
                 places = [keys.queue(queue), keys.sent(queue)]
                 self._script(self._backend.client, places, done)
+        return len(done)
 
     def is_empty(self, queue: str) -> bool:
         """Tell whether no message of a queue waits there.

@@ -128,6 +128,11 @@ def commands_to(worker_name: str) -> str:
     return f"{PREFIX}:pubsub:{worker_name}"
 
 
+def sending(queue_name: str) -> str:
+    """String: there while somebody hands jobs of a queue over to another engine."""
+    return f"{OURS}:sending:{queue_name}"
+
+
 def sent(queue_name: str) -> str:
     """Sorted set: ids that another engine carries, by the second they were sent."""
     return f"{SENT_PREFIX}{queue_name}"
