@@ -17,7 +17,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -292,7 +291,7 @@ class Carried:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         running.thread = 0
         if task is not None:
-            running.cancel = partial(loop.call_soon_threadsafe, task.cancel)
+            running.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
         try:
             if task is not None and task.cancelling():  # as the job was taken
                 raise asyncio.CancelledError
