@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from headway import Failure, JobStatus, chain, chord, group, previous, workflow
+from headway.backend import Capability
 from headway.errors import (
     ArgumentError,
     ConfigurationError,
@@ -16,7 +17,7 @@ from headway.errors import (
     JobStateError,
     ResultTimeoutError,
 )
-from tests.contract.cells import OURS
+from tests.contract.cells import OURS, needs
 
 ENGINES = OURS
 HOUR = timedelta(hours=1)
@@ -214,6 +215,7 @@ def test_a_failure_cancels_what_has_not_begun_and_says_why(engine):
     assert "Traceback" in raised.value.traceback
 
 
+@needs(Capability.QUEUE_ORDER)  # else another may begin before it has failed
 def test_a_failure_cancels_what_is_queued_beside_it(engine, log):
     tasks = engine.tasks
     order = tasks.order.using(queue="low")
