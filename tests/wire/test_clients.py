@@ -30,6 +30,7 @@ MAKERS = {
     "worker/address.py": "given its patience at once",
     "worker/by_rq.py": "on the pool of a client that was made patient",
     "worker/aftermath.py": "likewise",
+    "worker/delivering.py": "likewise",
     "worker/serve.py": "the supervisor's own: it asks again by itself, see Contact",
 }
 ALL_PATIENCE = (wire_client.APPLICATION, wire_client.WORKER, wire_client.LOOP)
