@@ -6,7 +6,14 @@ import contextlib
 import importlib
 import inspect
 import traceback
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Iterator,
+    Sequence,
+)
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -287,6 +294,17 @@ class App:
             return function
 
         return remember
+
+    def warm_up(self, queues: Collection[str]) -> None:
+        """Do what a process does once that serves these queues, before its first job.
+
+        Raises:
+            Exception: what opens a resource, or is called at the start, has raised it.
+        """
+        self.resources.open(queues)
+        for hook in self.start_hooks:
+            if hook.queue is None or hook.queue in queues:
+                hook.function()
 
     def subscribe(self, subscriber: Subscriber, *kinds: type[Event]) -> None:
         """Call it with each event of this process, or with those of the kinds."""

@@ -98,11 +98,7 @@ class Process:
 
     def keep(self) -> None:
         """Begin to run jobs here: they are kept from now on."""
-        served = {queue.name for queue in self._office.plan.queues}
-        self._app.resources.open(served)
-        for hook in self._app.start_hooks:
-            if hook.queue is None or hook.queue in served:
-                hook.function()
+        self._app.warm_up({queue.name for queue in self._office.plan.queues})
         self._keeper = Keeper(self.carried)
         self._keeper.start()
 

@@ -153,10 +153,7 @@ class Child:
 
     def _warm_up(self, app: App) -> None:
         served = {queue.name for queue in self._plan.queues}
-        app.resources.open(served)
-        for hook in app.start_hooks:
-            if hook.queue is None or hook.queue in served:
-                hook.function()
+        app.warm_up(served)
 
     # Serving
 
