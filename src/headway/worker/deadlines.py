@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
 from dataclasses import dataclass
 
-from headway.worker.threads import timeout_of_thread
+from headway.worker.threads import raise_into, timeout_of_thread
 
 #: How often deadlines are looked at, in seconds; and how often one is told again.
 LOOK, AGAIN = 0.05, 1.0
@@ -50,7 +49,7 @@ class Deadlines:
         me = threading.get_ident()
         with self._lock:
             self._timed.pop(me, None)
-            _raise_into(me, None)
+            raise_into(me, None)
 
     def break_off(self, thread: int, error: type[BaseException]) -> None:
         """Raise into the job of a thread, again and again until it is over."""
@@ -66,10 +65,5 @@ class Deadlines:
                 for timed in self._timed.values():
                     if now >= timed.until:
                         error = timed.error or timeout_of_thread(timed.seconds)
-                        _raise_into(timed.thread, error)
+                        raise_into(timed.thread, error)
                         timed.until = now + AGAIN
-
-
-def _raise_into(thread: int, error: type[BaseException] | None) -> None:
-    thrown = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), thrown)

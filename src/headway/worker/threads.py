@@ -56,9 +56,7 @@ class Threads:
         """Raise into the thread of a job, wherever it is; not into C code."""
         with running.lock:  # not a moment later: the thread would run another job
             if running.thread:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(running.thread), ctypes.py_object(error)
-                )
+                raise_into(running.thread, error)
 
     def _run(self) -> None:
         while True:
@@ -105,7 +103,13 @@ def _close(running: Running) -> None:
     with running.lock:
         thread, running.thread = running.thread, 0
         if thread:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
+            raise_into(thread, None)
+
+
+def raise_into(thread: int, error: type[BaseException] | None) -> None:
+    """Raise into a thread, wherever it is; None takes back what has not come yet."""
+    thrown = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), thrown)
 
 
 def timeout_of_thread(seconds: float) -> type[BaseException]:
