@@ -231,14 +231,15 @@ def test_an_environment_that_cannot_be_used(env, about, words, doctor):
     assert words in said(found, about)
 
 
-def test_a_broker_that_does_not_answer_is_told(doctor):
+@pytest.mark.parametrize("engine", ["celery", "dramatiq"])
+def test_a_broker_that_does_not_answer_is_told(engine, doctor):
     code, found = doctor(
         "--strict",
-        HEADWAY_ENGINE="celery",
+        HEADWAY_ENGINE=engine,
         HEADWAY_BROKER_URL="amqp://guest:secret@127.0.0.1:1/",
     )
     assert code == 1
     assert ("problem", "broker") in bad(found)
-    assert "celery on RabbitMQ does not answer" in said(found, "broker")
+    assert f"{engine} on RabbitMQ does not answer" in said(found, "broker")
     assert "jobs are kept in Redis" in said(found, "broker")
     assert "secret" not in said(found, "broker")

@@ -91,6 +91,30 @@ class Carrier(Protocol):
         ...
 
 
+class Broker(Protocol):
+    """A broker of its own, asked in an engine's way."""
+
+    def publish(self, parcel: Parcel) -> None:
+        """Put a message there, confirmed.
+
+        Raises:
+            Exception: it is not confirmed.
+        """
+        ...
+
+    def length(self, name: str) -> int:
+        """Return how many messages of a queue wait.
+
+        Raises:
+            Exception: it does not answer.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back the connections."""
+        ...
+
+
 class CarriedBackend(RQBackend):
     """Keeps jobs as RQ does, and has them carried."""
 
@@ -356,3 +380,17 @@ class Elsewhere:
     def close(self) -> None:
         """Give back the connections."""
         self._close()
+
+
+class OnAMQP(CarriedBackend):
+    """Has jobs carried by an engine whose messages are in RabbitMQ."""
+
+    broker = "RabbitMQ"
+
+    def _broker_at(self, url: str) -> Broker:
+        """Return what asks the one at an address, in the engine's way."""
+        raise NotImplementedError
+
+    def _made_carrier(self) -> Carrier:
+        broker = self._broker_at(self._context.settings.broker_url or "")
+        return Elsewhere(self, broker.publish, broker.length, broker.close)

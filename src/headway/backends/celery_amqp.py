@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.pools import ProducerPool
 
 from headway.backends.capabilities import CAPABILITIES
-from headway.backends.carried import CarriedBackend, Carrier, Elsewhere, Parcel
-from headway.backends.celery import EXCHANGE, CeleryBackend, body, headers
-
-if TYPE_CHECKING:
-    from headway.backends import Context
+from headway.backends.carried import Broker, OnAMQP, Parcel
+from headway.backends.celery import EXCHANGE, body, headers
 
 #: How long the broker may take to answer, in seconds; and how many ask it at once.
 ANSWER, PRODUCERS = 2, 16
@@ -32,21 +29,6 @@ def queue(name: str) -> Queue:
         durable=True,
         queue_arguments={"x-queue-type": "quorum"},
     )
-
-
-class CeleryOnAMQP(CeleryBackend):
-    """Has jobs carried by Celery, in RabbitMQ."""
-
-    broker = "RabbitMQ"
-    capabilities = CAPABILITIES["celery", broker]
-
-    def __init__(self, context: Context) -> None:
-        CarriedBackend.__init__(self, context)
-        self._url = context.settings.broker_url or ""
-
-    def _made_carrier(self) -> Carrier:
-        broker = _Broker(self._url)
-        return Elsewhere(self, broker.publish, broker.length, broker.close)
 
 
 class _Broker:
@@ -100,3 +82,13 @@ class _Broker:
             self._process = os.getpid()
         with self._pool.acquire(block=True, timeout=ANSWER) as producer:
             yield producer
+
+
+class CeleryOnAMQP(OnAMQP):
+    """Has jobs carried by Celery, in RabbitMQ."""
+
+    engine = "celery"
+    capabilities = CAPABILITIES["celery", OnAMQP.broker]
+
+    def _broker_at(self, url: str) -> Broker:
+        return _Broker(url)

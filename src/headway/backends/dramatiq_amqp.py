@@ -7,18 +7,14 @@ import queue
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from headway.backends.capabilities import CAPABILITIES
-from headway.backends.carried import CarriedBackend, Carrier, Elsewhere, Parcel
-from headway.backends.dramatiq import DramatiqBackend, written
-
-if TYPE_CHECKING:
-    from headway.backends import Context
+from headway.backends.carried import Broker, OnAMQP, Parcel
+from headway.backends.dramatiq import written
 
 #: How the names of its queues begin: Celery has the plain ones.
 PREFIX = "headway.dramatiq."
@@ -36,20 +32,6 @@ def address(url: str) -> pika.URLParameters:
     found = pika.URLParameters(url)
     found.virtual_host = found.virtual_host or "/"
     return found
-
-
-class DramatiqOnAMQP(DramatiqBackend):
-    """Has jobs carried by Dramatiq, in RabbitMQ."""
-
-    capabilities = CAPABILITIES["dramatiq", "RabbitMQ"]
-
-    def __init__(self, context: Context) -> None:
-        CarriedBackend.__init__(self, context)
-        self._url = context.settings.broker_url or ""
-
-    def _made_carrier(self) -> Carrier:
-        broker = _Broker(self._url)
-        return Elsewhere(self, broker.publish, broker.length, broker.close)
 
 
 class _Broker:
@@ -136,3 +118,13 @@ def _close(channel: BlockingChannel) -> None:
         channel.connection.close()
     except (AMQPError, OSError):  # it is closed
         return
+
+
+class DramatiqOnAMQP(OnAMQP):
+    """Has jobs carried by Dramatiq, in RabbitMQ."""
+
+    engine = "dramatiq"
+    capabilities = CAPABILITIES["dramatiq", OnAMQP.broker]
+
+    def _broker_at(self, url: str) -> Broker:
+        return _Broker(url)
