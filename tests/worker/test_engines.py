@@ -191,3 +191,35 @@ def test_a_delayed_job_comes_by_the_scheduler_alone(worker, tasks, start, marks:
     job = tasks.short.using(delay=timedelta(seconds=1)).enqueue("late")
     assert job.result(timeout=PATIENCE) == "late"
     assert marks.count("run late") == 1
+
+
+@pytest.mark.parametrize("engine", ["celery"], indirect=True)
+class TestCeleryThatFetchesAhead:
+    """Its messages are acknowledged when a job begins: the lease has to keep it."""
+
+    AHEAD = f"{COMMANDS['celery']} --prefetch-multiplier 4"
+
+    def test_the_job_of_a_killed_worker_runs_again(
+        self, worker, tasks, marks: Marks, store: Redis
+    ):
+        job = tasks.held.enqueue("a")
+        first = worker(self.AHEAD)
+        marks.until("begin a", within=PATIENCE)
+        until(lambda: not store.hlen("headway:celery:unacked"), "it is acknowledged")
+        kill(first)
+        worker(self.AHEAD)
+        marks.until("begin a", times=2, within=PATIENCE)
+        marks.open("a")
+        assert job.result(timeout=PATIENCE) == "a"
+
+    def test_what_waits_in_a_busy_worker_goes_to_a_free_one(
+        self, worker, tasks, marks: Marks, store: Redis, engine
+    ):
+        tasks.held.enqueue("a")
+        worker(self.AHEAD)
+        marks.until("begin a", within=PATIENCE)
+        job = tasks.short.enqueue("b")
+        until(lambda: not store.exists(MESSAGES[engine]), "it is fetched")
+        worker(self.AHEAD)
+        assert job.result(timeout=PATIENCE) == "b"
+        assert marks.count("end a") == 0

@@ -70,6 +70,9 @@ class Worker:
                 f"--pool={self._kind}: jobs are interrupted by signals and threads, "
                 "which it replaces; use one of prefork, solo, threads"
             )
+        # Until the acknowledgement a child has no other job, unless some may be fetched
+        # ahead: then nothing is gained by a late one, as the lease keeps the job anyway.
+        JobTask.acks_late = instance.prefetch_multiplier == 1
 
     def begin(self, sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's
         """Serve all workers, from the process that Celery's own loop runs in."""
@@ -161,7 +164,6 @@ def _made(app: App, settings: Settings) -> Celery:
     made = Celery("headway", set_as_current=False, task_cls=JobTask)
     made.conf.update(
         broker_connection_retry_on_startup=True,
-        task_acks_late=True,
         task_reject_on_worker_lost=False,  # its lease tells, and counts the crash
         task_create_missing_queues=False,
         task_ignore_result=True,
