@@ -15,7 +15,7 @@ class Setup:
     command: tuple[str, ...]
     #: What its author would want to know, for the table.
     settings: str
-    #: drain live latency schedule threads asyncio mixed cpu memory scale
+    #: drain live latency schedule threads asyncio mixed cpu memory scale overhead
     uses: tuple[str, ...]
     #: How often the command is started.
     copies: int = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from celery import Celery
@@ -14,6 +15,7 @@ app.conf.update(
     task_ignore_result=not RESULTS,
     worker_prefetch_multiplier=64,  # unless a set-up says otherwise
     worker_enable_remote_control=False,
+    task_acks_late="BENCH_LATE" in os.environ,
     broker_connection_retry_on_startup=True,
 )
 TASKS = {name: app.task(name=name)(body) for name, body in PLAIN.items()}
@@ -58,6 +60,14 @@ SETUPS = (
         settings="-P prefork -c 2, prefetch 8; a result of each job in Redis",
         uses=("overhead",),
         processes=2,
+    ),
+    Setup(
+        name="celery itself, late",
+        command=(*_WORKER, "-P", "prefork", "-c", "2", "--prefetch-multiplier", "1"),
+        settings="-P prefork -c 2, prefetch 1, acks late; a result of each in Redis",
+        uses=("overhead, late",),
+        processes=2,
+        environment={"BENCH_LATE": "yes"},
     ),
 )
 

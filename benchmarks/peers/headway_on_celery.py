@@ -19,4 +19,12 @@ SETUPS = (
         processes=2,
         environment={**_QUIET, "HEADWAY_ENGINE": "celery"},
     ),
+    Setup(
+        name="headway on celery, late",
+        command=(*_WORKER, "-P", "prefork", "-c", "2"),
+        settings="-P prefork -c 2, prefetch 1, acks late; results, leases in Redis",
+        uses=("overhead, late",),
+        processes=2,
+        environment={**_QUIET, "HEADWAY_ENGINE": "celery"},
+    ),
 )

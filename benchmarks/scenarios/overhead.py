@@ -2,11 +2,13 @@
 
 Jobs of ten milliseconds whose results both sides store, with the same worker options,
 by turns; and empty jobs, for who wants to know what a lease costs in round trips.
+Celery is measured as well as both serve long jobs: with nothing fetched ahead.
 """
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 from benchmarks.contestants import Contestant, contestants
 from benchmarks.report import Options, Report, Row
@@ -17,6 +19,8 @@ JOBS, ROUNDS = 1_000, 7
 #: The part of a round's jobs that are sent to no worker, to see what sending costs.
 SENT = 2_000
 ENGINES = ("celery", "dramatiq", "arq")
+#: What a set-up is used for, and how its figures are named.
+USES = {"overhead": "", "overhead, late": "_late"}
 
 
 def run(options: Options) -> Report:
@@ -24,13 +28,18 @@ def run(options: Options) -> Report:
     report = Report(name="overhead")
     for engine in ENGINES:
         if engine in options.peers:
-            _play(engine, report, options)
+            found, problems = contestants((engine, f"headway_on_{engine}"))
+            report.problems += problems
+            for use, ending in USES.items():
+                pair = [each for each in found if use in each.setup.uses]
+                if pair:
+                    _play(engine + ending, pair, report, options)
     return report
 
 
-def _play(engine: str, report: Report, options: Options) -> None:
-    found, problems = contestants((engine, f"headway_on_{engine}"))
-    pair = [each for each in found if "overhead" in each.setup.uses]
+def _play(
+    name: str, pair: Sequence[Contestant], report: Report, options: Options
+) -> None:
     jobs = options.jobs or JOBS
 
     def measure(contestant: Contestant) -> dict[str, float]:
@@ -38,24 +47,24 @@ def _play(engine: str, report: Report, options: Options) -> None:
         with trial(contestant, SENT, append_only=keep, results=True) as made:
             enqueue = made.send("loop", "ten", 0, SENT)
         figures = {"enqueue": enqueue * 1e6}
-        for name, task in (("execution", "ten"), ("empty", "empty")):
+        for figure, task in (("execution", "ten"), ("empty", "empty")):
             with trial(contestant, jobs, append_only=keep, results=True) as made:
-                figures[name] = made.drain(task).seconds / jobs * 1e6
+                figures[figure] = made.drain(task).seconds / jobs * 1e6
                 made.check()
         return figures
 
-    rounds = Rounds.play(f"overhead {engine}", pair, options.rounds or ROUNDS, measure)
-    report.problems += problems + rounds.problems
+    rounds = Rounds.play(f"overhead {name}", pair, options.rounds or ROUNDS, measure)
+    report.problems += rounds.problems
     titles = {
         "enqueue": "enqueue us/job",
         "execution": "10 ms job us/job",
         "empty": "empty job us/job",
     }
     rows: list[Row] = rounds.rows(titles)
-    report.rows += [{"engine": engine, **row} for row in rows]
+    report.rows += [{"engine": name, **row} for row in rows]
     for figure in titles:
         if (over := _over(rounds, figure)) is not None:
-            report.line[f"{engine}_{figure}_percent"] = over * 100
+            report.line[f"{name}_{figure}_percent"] = over * 100
 
 
 def _over(rounds: Rounds, figure: str) -> float | None:

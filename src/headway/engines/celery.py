@@ -70,8 +70,8 @@ class Worker:
                 f"--pool={self._kind}: jobs are interrupted by signals and threads, "
                 "which it replaces; use one of prefork, solo, threads"
             )
-        # Until the acknowledgement a child has no other job, unless some may be fetched
-        # ahead: then nothing is gained by a late one, as the lease keeps the job anyway.
+        # A late one keeps a child waiting, so that nothing is fetched that it could not
+        # begin. Where that is wanted it gains nothing: the lease keeps the job.
         JobTask.acks_late = instance.prefetch_multiplier == 1
 
     def begin(self, sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's
@@ -191,7 +191,10 @@ def _queues(app: App, settings: Settings) -> list[Queue]:
 
 def _broker(settings: Settings) -> dict[str, object]:
     if settings.broker_url:
-        return {"broker_url": settings.broker_url}
+        return {
+            "broker_url": settings.broker_url,
+            "worker_consumer": "headway.engines.celery_amqp:Consumer",
+        }
     return {
         "broker_url": settings.redis_url,
         "broker_transport_options": {
