@@ -1,14 +1,19 @@
-"""The workers of other engines, as `headway worker` becomes them."""
+"""The workers of other engines, as `headway worker` becomes them, or starts several."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
+from headway.cli.formation import Formation
+from headway.cli.interrupts import signals_as_interrupts
+from headway.cli.procfile import Procfile
 from headway.errors import ConfigurationError
 from headway.settings import Settings
 from headway.worker.declaration import Declared
@@ -26,30 +31,51 @@ OPTIONS = {
     "dramatiq": {"children", "lease", "threads"},
     "arq": {"burst", "concurrency", "lease", "threads"},
 }
+#: What ends a worker, or is its own, so that several cannot share it.
+_OF_ONE = {"burst", "max_idle_time", "max_jobs", "name", "with_scheduler"}
 #: Beyond the grace: a job that is broken off is given back.
 _SPARE = timedelta(seconds=5)
 
 Given = Mapping[str, Any]
 
 
-def engine_of(queues: Sequence[Declared]) -> str:
-    """Return the one engine that serves these queues.
+def by_engine(queues: Sequence[Declared]) -> dict[str, list[str]]:
+    """Return the names of these queues by the engine that serves them."""
+    found: dict[str, list[str]] = {}
+    for queue in queues:
+        found.setdefault(queue.engine, []).append(queue.name)
+    return found
+
+
+def serve_side_by_side(
+    queues: Mapping[str, Sequence[str]], given: Given, settings: Settings
+) -> None:
+    """Run a worker for the queues of each engine, until this process is told to stop.
 
     Raises:
-        ConfigurationError: they have several, and what to type for each.
+        ConfigurationError: an option is not for all of them.
     """
-    by_engine: dict[str, list[str]] = {}
-    for queue in queues:
-        by_engine.setdefault(queue.engine, []).append(queue.name)
-    if len(by_engine) > 1:
-        commands = [
-            f"`headway worker {' '.join(names)}`" for names in by_engine.values()
-        ]
+    for engine in OPTIONS.keys() & queues.keys():
+        _refuse_others(engine, given)
+        _python(engine, settings)
+    if own := sorted(_OF_ONE & given.keys()):
+        starts = [f"`headway worker {' '.join(names)}`" for names in queues.values()]
         raise ConfigurationError(
-            f"these queues have several engines ({', '.join(by_engine)}): a worker "
-            f"serves those of one, so start {' and '.join(commands)}"
+            f"{_option(own[0])} is for one worker, and these queues have several "
+            f"engines ({', '.join(queues)}): start {' and '.join(starts)}"
         )
-    return next(iter(by_engine))
+    words = [f"{_option(name)}={value}" for name, value in given.items()]
+    lines = [
+        f"{engine}: {shlex.join(['headway', 'worker', *names, *words])}"
+        for engine, names in queues.items()
+    ]
+    formation = Formation(
+        Procfile.parse("\n".join(lines)),
+        environment=os.environ,
+        grace=settings.grace + _SPARE / 2,  # `headway up` waits for all of it
+    )
+    with contextlib.suppress(KeyboardInterrupt), signals_as_interrupts(), formation:
+        formation.wait()
 
 
 def become(
@@ -72,15 +98,18 @@ def become(
 def _refuse_others(engine: str, given: Given) -> None:
     for name in given:
         if name not in OPTIONS[engine]:
-            option = f"--{name.replace('_', '-')}"
             instead = (
                 "run `headway scheduler` beside it"
                 if name == "with_scheduler"
                 else f"it has {', '.join(sorted(OPTIONS[engine]))}"
             )
             raise ConfigurationError(
-                f"{option}: the worker of {engine} has no such option; {instead}"
+                f"{_option(name)}: the worker of {engine} has no such option; {instead}"
             )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _python(engine: str, settings: Settings) -> str:

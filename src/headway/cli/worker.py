@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from headway.cli.engines import OPTIONS, become, engine_of
+from headway.cli.engines import OPTIONS, become, by_engine, serve_side_by_side
 from headway.cli.environment import prepare
 from headway.settings import Settings
 from headway.wire import client as wire_client
@@ -123,14 +123,19 @@ def worker(
     take longer than HEADWAY_GRACE seconds go back to their queue.
 
     Where Celery, Dramatiq or Arq serves the queues, this becomes that engine's own
-    worker, and refuses what it has no word for.
+    worker, and refuses what it has no word for. Queues of several engines are served
+    side by side, by a worker for each.
     """
     settings = prepare()
     if engine is not None:
         os.environ["HEADWAY_ENGINE"] = engine
     served = declared(settings.app, queues)
-    if (chosen := engine_of(served)) in OPTIONS:
-        become(chosen, [queue.name for queue in served], _given(), settings)
+    names = by_engine(served)
+    if len(names) > 1:
+        serve_side_by_side(names, _given(), settings)
+        return
+    if (chosen := next(iter(names))) in OPTIONS:
+        become(chosen, names[chosen], _given(), settings)
     plan = Plan(
         app=settings.app,
         name=name or _own_name(),
