@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta
 
 import pytest
@@ -262,6 +263,23 @@ def test_a_running_job_can_be_stopped_and_the_next_one_runs(real, until, log, na
     until(lambda: job.status is JobStatus.STOPPED)
     with pytest.raises(JobFailedError, match="ended as stopped"):
         job.result(timeout=5)
+
+
+@needs(Capability.STOP_RUNNING)
+def test_a_job_that_is_requeued_as_it_was_stopped_runs_to_its_end(
+    real, until, log, tmp_path
+):
+    job = real.tasks.held.enqueue("a")
+    real.worker()
+    until(lambda: log() == ["begun-a"])
+    assert job.cancel()
+    until(lambda: job.status is JobStatus.STOPPED)
+    job.requeue()
+    until(lambda: log() == ["begun-a"] * 2)
+    # A worker may go on for a second to look for what it was told to stop.
+    threading.Timer(1.2, (tmp_path / "go").touch).start()
+    assert job.result(timeout=20) > 0
+    assert log() == ["begun-a", "begun-a", "ended-a"]
 
 
 def test_a_deleted_job_is_gone_and_never_runs(engine, log):

@@ -114,7 +114,8 @@ class Jobs:
             return await asyncio.shield(running)
         except asyncio.CancelledError:  # Arq has waited for the grace
             while not running.done():
-                carried.break_off(job_id, Interrupted)
+                for run in carried.runs_of(job_id):
+                    carried.break_off(run, Interrupted)
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait([running], timeout=AGAIN)
             raise

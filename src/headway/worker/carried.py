@@ -152,16 +152,17 @@ class Carried:
         except HeadwayError:
             return False
 
-    def break_off(self, job_id: str, error: type[BaseException]) -> bool:
-        """Have a job end, if it runs here; tell whether it does."""
-        here = [
-            running
-            for running in list(self.running.values())
-            if running.lease.job_id == job_id
-        ]
-        for running in here:
+    def runs_of(self, job_id: str) -> list[int]:
+        """Return the numbers of a job's runs that this process has."""
+        found = list(self.running.items())
+        return [run for run, running in found if running.lease.job_id == job_id]
+
+    def break_off(self, run: int, error: type[BaseException]) -> bool:
+        """Have a run end, if it is here; tell whether it is."""
+        running = self.running.get(run)
+        if running is not None:
             self._break_off(running, error)
-        return bool(here)
+        return running is not None
 
     def leave(self) -> bool:
         """Have all end that run here, to be given back; tell whether there are any."""

@@ -38,7 +38,10 @@ class Keeper:
             office.client, holder.worker, names, RECORD_TTL, office.identity
         )
         self._commands = Commands(office.client, [holder.worker])
+        #: Jobs to be stopped, and the monotonic second until which each is looked for.
         self._to_stop: dict[str, float] = {}
+        #: The runs that are to stop, by number: a job may be run again meanwhile.
+        self._stopping: set[int] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name="headway-keeper", daemon=True
@@ -122,7 +125,11 @@ class Keeper:
 
     def _stop_jobs(self) -> None:
         for job_id, until in list(self._to_stop.items()):
-            # Again and again: its own code may have kept the exception.
-            runs_here = self._carried.break_off(job_id, Stopped)
-            if not runs_here and self._office.now > until:
+            if runs := self._carried.runs_of(job_id):
+                self._stopping.update(runs)
+            if runs or self._office.now > until:
                 del self._to_stop[job_id]
+        # Again and again: its own code may have kept the exception.
+        self._stopping = {
+            run for run in self._stopping if self._carried.break_off(run, Stopped)
+        }
