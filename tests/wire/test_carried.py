@@ -17,7 +17,8 @@ from headway.lease import Holder
 from headway.settings import Settings
 from headway.wire import keys
 from headway.wire.broker import RedisChildBroker
-from headway.wire.leftovers import UNDER_WAY, Leftovers
+from headway.wire.leftovers import Leftovers
+from headway.wire.overdue import UNDER_WAY
 
 
 @pytest.fixture

@@ -177,7 +177,8 @@ def test_what_only_rq_can_run_is_broken_off_as_well(
     job = queue.enqueue("sample_tasks.basic.wait_to_be_stopped", on_success=callback)
     run = threads.submit(carried.run, job.id)
     until(lambda: carried.running)
-    until(lambda: not carried.break_off(job.id, error))
+    (number,) = carried.runs_of(job.id)
+    until(lambda: not carried.break_off(number, error))
     assert run.result(DEADLINE) is None
     assert job.get_status() == status
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
@@ -23,8 +24,8 @@ from headway.codec import Arguments
 from headway.message import Envelope
 from headway.wire import keys
 from headway.wire.exchange import Exchange
-from headway.wire.leftovers import UNDER_WAY
 from headway.wire.line import call, command, pack
+from headway.wire.overdue import Overdue
 from headway.wire.reading import Fields, text
 from headway.wire.scripts import Script
 from headway.wire.single import is_single
@@ -125,7 +126,6 @@ class CarriedBackend(RQBackend):
         super().__init__(context)
         self._is_task = context.is_task
         self._carrier: Carrier | None = None
-        self._overdue = Script("overdue")
 
     def _made_carrier(self) -> Carrier:
         """Return what hands jobs over to the engine."""
@@ -241,26 +241,16 @@ class CarriedBackend(RQBackend):
     def send_lost(self, queues: Sequence[str]) -> list[str]:
         """Have jobs sent again whose messages the engine has lost; return their ids.
 
-        They are sent by the name that every worker knows: an engine's own worker drops
-        a message whose task it does not know.
-
         Raises:
             RedisError: Redis does not answer.
             Exception: the engine's broker does not.
         """
-        lost: list[str] = []
-        for queue in queues:
-            if not self.client.zcard(keys.sent(queue)):
-                continue
-            places = [keys.queue(queue), keys.sent(queue), keys.SENT_MARKS]
-            empty = "1" if self.carrier.is_empty(queue) else "0"
-            arguments = (queue, empty, UNDER_WAY, BATCH, keys.JOB_PREFIX)
-            ids = self._overdue(self.client, places, arguments)
-            for job_id in map(text, ids):
-                if self.client.hexists(keys.job(job_id), "status"):
-                    self.client.hset(keys.job(job_id), "headway_resent", 1)
-                lost.append(job_id)
-        return lost
+        overdue = Overdue(self.client)
+        lost = [
+            overdue.put_back(queue, nothing_waits=self.carrier.is_empty(queue))
+            for queue in overdue.queues(queues)
+        ]
+        return list(chain.from_iterable(lost))
 
 
 class InRedis:

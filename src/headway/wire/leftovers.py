@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -16,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from headway.lease import Holder
 from headway.wire import keys
+from headway.wire.overdue import Overdue
 from headway.wire.reading import Fields, text
 from headway.wire.scripts import Script, Value
 
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
 #: How many entries of a queue are looked at in one sweep.
 _MOST = 500
-#: For how long a message of another engine may be under way until it is taken for lost,
-#: in seconds.
-UNDER_WAY = 10
 #: How many workflows are looked at in one sweep, and how many open nodes of each.
 _WORKFLOWS, _NODES = 20, 100
 #: For how long it is known that an entry was seen, in seconds.
@@ -67,10 +66,6 @@ class Leftovers:
     def _adopt(self) -> Script:
         return Script("adopt")
 
-    @cached_property
-    def _overdue(self) -> Script:
-        return Script("overdue")
-
     def is_my_turn(self, seconds: float) -> bool:
         """Tell whether nobody else has looked for so long; a lock that runs out."""
         key = keys.sweep(",".join(self._queues))
@@ -101,17 +96,12 @@ class Leftovers:
 
         So the engine of a queue can be changed while jobs wait in it.
         """
-        pipeline = self._client.pipeline(transaction=False)
-        for queue in self._queues:
-            pipeline.zcard(keys.sent(queue))
-        counts = zip(self._queues, pipeline.execute(), strict=True)
-        recalled: list[str] = []
-        for queue in [queue for queue, count in counts if count]:
-            places = [keys.queue(queue), keys.sent(queue), keys.SENT_MARKS]
-            arguments: list[Value] = [queue, "1", UNDER_WAY, _MOST, keys.JOB_PREFIX]
-            found = self._overdue(self._client, places, arguments)
-            recalled += map(text, found)
-        return recalled
+        overdue = Overdue(self._client)
+        recalled = [
+            overdue.put_back(queue, nothing_waits=True)
+            for queue in overdue.queues(self._queues)
+        ]
+        return list(chain.from_iterable(recalled))
 
     def go_on(self) -> None:
         """Have workflows go on whose nodes were ended by others than our workers."""

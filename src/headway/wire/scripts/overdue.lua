@@ -2,7 +2,9 @@
 -- that they are sent from: the engine has nothing left of the queue, or workers were
 -- given jobs that were sent long after. A message that comes all the same does no harm:
 -- who takes the job first has it. One that does not wait any more, as RQ's own tools have
--- canceled or deleted it, or its time is over, is forgotten here: nobody else would.
+-- canceled or deleted it, or its time is over, is forgotten here: nobody else would. What
+-- is put back is marked, to be sent by the name that every worker knows: an engine's own
+-- worker drops a message whose task it does not know.
 --
 -- KEYS[1]  list of the queue: what is to be sent
 -- KEYS[2]  sorted set: what was sent, by the second
@@ -28,6 +30,7 @@ end
 local waiting = {}
 for _, id in ipairs(ids) do
   if redis.pcall('HGET', ARGV[5] .. id, 'status') == 'queued' then
+    call('HSET', ARGV[5] .. id, 'headway_resent', 1)
     waiting[#waiting + 1] = id
   end
 end

@@ -25,19 +25,7 @@
 -- number_of_retries, and where only RQ's own code can run it, all its fields.
 
 local call, pcall = redis.call, redis.pcall
-local UNUSUAL = { 'success_callback_name', 'failure_callback_name',
-  'stopped_callback_name', 'retries_left', 'repeats_left', 'rate_limit_key',
-  'webhooks' }
 local wanted = tonumber(ARGV[3])
-
-local function is_unusual(fields)
-  for i = 9, #fields do
-    if fields[i] and fields[i] ~= '' then
-      return true
-    end
-  end
-  return false
-end
 
 -- A job that has ended a worker before is run alone, so that it can cost only itself.
 local function is_suspect(fields)
@@ -74,17 +62,12 @@ local function take(list, name, count, jobs, leased)
         jobs.alone = true
       else
         jobs.alone = is_suspect(fields)
-        local delivery = (tonumber(fields[7] or 0) or 0) + 1
-        call('HSET', key, 'status', 'started', 'started_at', now, 'last_heartbeat', now,
-          'worker_name', ARGV[5], 'headway_delivery', delivery)
-        if fields[8] then
-          call('PERSIST', key) -- it was to be forgotten had nobody begun it
-        end
+        local delivery = begin(key, ARGV[5], now, fields[7], fields[8])
         leased[#leased + 1] = id
         leased[#leased + 1] = ARGV[4] + #jobs .. ':' .. name
         local job = { id, delivery, fields[1] or '', fields[2] or '', fields[3] or '',
           fields[4] or '', fields[6] or '' }
-        if is_unusual(fields) then
+        if is_unusual(fields, 9) then
           job[8] = call('HGETALL', key)
         end
         jobs[#jobs + 1] = job

@@ -21,9 +21,6 @@
 -- where only RQ's own code can run it, all its fields; or nothing.
 
 local call, pcall = redis.call, redis.pcall
-local UNUSUAL = { 'success_callback_name', 'failure_callback_name',
-  'stopped_callback_name', 'retries_left', 'repeats_left', 'rate_limit_key',
-  'webhooks' }
 local id = ARGV[5]
 local fields = pcall('HMGET', KEYS[1], 'data', 'timeout', 'result_ttl', 'meta',
   'number_of_retries', 'headway_delivery', 'ttl', 'status', 'origin', unpack(UNUSUAL))
@@ -35,11 +32,8 @@ local status, queue = fields[8], fields[9]
 local function told(delivery)
   local job = { queue, id, delivery, fields[1] or '', fields[2] or '', fields[3] or '',
     fields[4] or '', fields[5] or '' }
-  for i = 10, 9 + #UNUSUAL do
-    if fields[i] and fields[i] ~= '' then
-      job[9] = call('HGETALL', KEYS[1])
-      return job
-    end
+  if is_unusual(fields, 10) then
+    job[9] = call('HGETALL', KEYS[1])
   end
   return job
 end
@@ -69,12 +63,7 @@ end
 
 local time = call('TIME')
 local now = moment(tonumber(time[1]), tonumber(time[2]))
-local delivery = (tonumber(fields[6] or 0) or 0) + 1
-call('HSET', KEYS[1], 'status', 'started', 'started_at', now, 'last_heartbeat', now,
-  'worker_name', ARGV[4], 'headway_delivery', delivery)
-if fields[7] then
-  call('PERSIST', KEYS[1]) -- it was to be forgotten had nobody begun it
-end
+local delivery = begin(KEYS[1], ARGV[4], now, fields[6], fields[7])
 call('HSET', KEYS[2], id, held)
 call('ZADD', KEYS[3], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2], ARGV[1])
 return told(delivery)
