@@ -23,7 +23,7 @@ from weakref import WeakSet
 from redis.exceptions import RedisError
 
 from headway.app import App
-from headway.errors import HeadwayError, Interrupted, ResultError, TaskTimeoutError
+from headway.errors import HeadwayError, Interrupted, ResultError
 from headway.lease import Gone, Holder, Lease, Turn
 from headway.outcome import Failed
 from headway.wire import client as wire_client
@@ -313,12 +313,8 @@ class Carried:
             async with asyncio.timeout(seconds if seconds > 0 else None):
                 return await execute.attempted_async(lease, delivery)
         except TimeoutError:
-            late = TaskTimeoutError(
-                f"{delivery.task.name}: Task exceeded maximum timeout value "
-                f"({seconds:g} seconds)"
-            )
             elapsed = timedelta(seconds=self.office.now - began)
-            return execute.broken_off(delivery, late, elapsed)
+            return execute.overran(delivery, seconds, elapsed)
 
     # Other ends
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any, cast
 
 from headway.delivery import Delivery
-from headway.errors import TaskTimeoutError
 from headway.outcome import Failed
 from headway.worker.running import Lane, Running
 
@@ -66,12 +65,8 @@ class EventLoop:
                 running.outcome = await self._lane.attempted_async(running, delivery)
         except TimeoutError:
             elapsed = self._lane.clock.monotonic() - running.began_monotonic
-            error = TaskTimeoutError(
-                f"{delivery.task.name}: Task exceeded maximum timeout value "
-                f"({seconds:g} seconds)"
-            )
-            running.outcome = self._lane.execute.broken_off(
-                delivery, error, timedelta(seconds=elapsed)
+            running.outcome = self._lane.execute.overran(
+                delivery, seconds, timedelta(seconds=elapsed)
             )
         except asyncio.CancelledError:
             running.broken_off = running.was_interrupted

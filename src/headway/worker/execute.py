@@ -26,7 +26,12 @@ from headway.backends.rq_delivery import (
 )
 from headway.clock import Clock
 from headway.delivery import Delivery
-from headway.errors import HeadwayError, ResultError, UnreadableJobError
+from headway.errors import (
+    HeadwayError,
+    ResultError,
+    TaskTimeoutError,
+    UnreadableJobError,
+)
 from headway.lease import Holder, Lease
 from headway.outcome import Failed, Outcome, Retried, Succeeded
 from headway.worker import cuda, payload
@@ -218,10 +223,14 @@ class Execute:
         except ReturnedRetry as word:
             return AskedAgain(retry=word.retry)
 
-    def broken_off(
-        self, delivery: Delivery, error: BaseException, elapsed: timedelta
+    def overran(
+        self, delivery: Delivery, seconds: float, elapsed: timedelta
     ) -> Retried | Failed:
-        """Return what comes of a run that was ended because of its time."""
+        """Return what comes of a run on a loop that was ended after its seconds."""
+        error = TaskTimeoutError(
+            f"{delivery.task.name}: Task exceeded maximum timeout value "
+            f"({seconds:g} seconds)"
+        )
         return self._attempt.broken_off(delivery, error, elapsed)
 
     def succeed(self, lease: Lease, outcome: Succeeded, began: float) -> bool:
