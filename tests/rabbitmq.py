@@ -26,14 +26,19 @@ UNTIL_THE_PIPE_CLOSES = 'epmd -port "$ERL_EPMD_PORT" & "$0" & cat; kill -9 0'
 class RabbitMQ:
     """One node without plugins."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, options: str = "") -> None:
+        self._folder, self._options = folder, options
         self._node, self._dist, self._epmd = _free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self._node}//"
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return (self._folder / "headway@localhost.log").read_text()
 
     def start(self) -> None:
         (self._folder / "enabled_plugins").write_text("[].\n")
@@ -71,7 +76,7 @@ class RabbitMQ:
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +S 2:2",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"+sbwt none +S 2:2 {self._options}",
         }
 
     def _wait(self) -> None:

@@ -193,6 +193,9 @@ def _broker(settings: Settings) -> dict[str, object]:
     if settings.broker_url:
         return {
             "broker_url": settings.broker_url,
+            # RabbitMQ takes back what is not acknowledged for half an hour, and closes
+            # the channel; the lease keeps the job, so that no other worker is given it.
+            "broker_channel_error_retry": True,
             "worker_consumer": "headway.engines.celery_amqp:Consumer",
         }
     return {
