@@ -194,6 +194,39 @@ def test_a_delayed_job_comes_by_the_scheduler_alone(worker, tasks, start, marks:
 
 
 @pytest.mark.parametrize("engine", ["celery"], indirect=True)
+class TestCelerysRemoteControl:
+    """What Flower sends as well."""
+
+    CONTROL = ("celery", "-A", "headway.engines.celery", "control")
+
+    def test_a_revoked_job_that_waits_is_canceled(
+        self, worker, tasks, marks: Marks, command
+    ):
+        tasks.held.enqueue("a")
+        worker()
+        marks.until("begin a", within=PATIENCE)
+        job = tasks.short.enqueue("b")
+        done = command(*self.CONTROL, "revoke", job.id)
+        assert done.returncode == 0, done.stdout
+        marks.open("a")
+        until(lambda: job.status is JobStatus.CANCELED, "it is canceled", PATIENCE)
+        assert tasks.short.enqueue("c").result(timeout=PATIENCE) == "c"
+        assert marks.count("run b") == 0
+
+    def test_a_job_that_is_terminated_is_stopped_and_no_crash(
+        self, worker, tasks, marks: Marks, book: Book, command
+    ):
+        job = tasks.held.enqueue("a")
+        worker()
+        marks.until("begin a", within=PATIENCE)
+        done = command(*self.CONTROL, "terminate", "TERM", job.id)
+        assert done.returncode == 0, done.stdout
+        until(lambda: job.status is JobStatus.STOPPED, "it is stopped", PATIENCE)
+        assert book.field(job, "headway_crashes") == ""
+        assert tasks.short.enqueue("b").result(timeout=PATIENCE) == "b"
+
+
+@pytest.mark.parametrize("engine", ["celery"], indirect=True)
 class TestCeleryThatFetchesAhead:
     """Its messages are acknowledged when a job begins: the lease has to keep it."""
 

@@ -6,6 +6,7 @@ retries nothing, keeps no results, and what it delivers twice is run once.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -16,16 +17,20 @@ from billiard.exceptions import TimeLimitExceeded
 from celery import Celery, Task, signals
 from celery.concurrency.base import BasePool
 from celery.exceptions import Ignore, Retry
+from celery.worker.request import Request
 from kombu.entity import Exchange, Queue
+from redis.exceptions import RedisError
 
 from headway.app import App
 from headway.backends.carried import RUN
 from headway.backends.celery import EXCHANGE, KEY_PREFIX
 from headway.engines.process import Process, loaded, served
-from headway.errors import ConfigurationError
+from headway.errors import ConfigurationError, HeadwayError
 from headway.outcome import Failed, Retried
 from headway.settings import Settings
 from headway.worker.alarm import Alarm
+
+log = logging.getLogger("headway.worker")
 
 ENGINE = "celery"
 #: Modules of pools in which a thread is a thread.
@@ -107,6 +112,13 @@ class Worker:
         if self._process is not None:
             self._process.carried.leave()
 
+    def revoke(self, request: Any, **_: object) -> None:  # noqa: ANN401 - Celery's
+        """Cancel a job as Celery was told to, or stop it where it runs."""
+        try:
+            self.app.job(request.id).cancel()
+        except (HeadwayError, RedisError) as error:
+            log.warning("job %s is revoked, and not canceled: %s", request.id, error)
+
     def end(self, **_: object) -> None:
         """Leave."""
         if self._process is not None and self._process.pid == os.getpid():
@@ -114,9 +126,18 @@ class Worker:
             self._process = None
 
 
+class JobRequest(Request):
+    """A message of Celery's that a worker was given."""
+
+    def terminate(self, pool: object, signal: object = None) -> None:  # noqa: ARG002 - Celery's
+        """Stop the job, and not the process that it runs in: that would be a crash."""
+        _worker.revoke(self)
+
+
 class JobTask(Task):
     """A task of Celery's that runs the job its message names."""
 
+    Request = JobRequest
     typing = False
     ignore_result = True
     acks_late = True
@@ -196,6 +217,7 @@ def _broker(settings: Settings) -> dict[str, object]:
             # RabbitMQ takes back what is not acknowledged for half an hour, and closes
             # the channel; the lease keeps the job, so that no other worker is given it.
             "broker_channel_error_retry": True,
+            "broker_connection_max_retries": None,  # for as long as it is away
             "worker_consumer": "headway.engines.celery_amqp:Consumer",
         }
     return {
@@ -212,6 +234,7 @@ app = _made(_worker.app, Settings.from_environment())
 signals.celeryd_after_setup.connect(_worker.set_up)
 signals.worker_ready.connect(_worker.begin)
 signals.worker_process_init.connect(_worker.begin_child)
+signals.task_revoked.connect(_worker.revoke)
 signals.worker_shutting_down.connect(_worker.stop)
 signals.worker_process_shutdown.connect(_worker.end)
 signals.worker_shutdown.connect(_worker.end)
