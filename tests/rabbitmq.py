@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -58,6 +59,9 @@ class RabbitMQ:
     def stop(self) -> None:
         if self._process and self._process.stdin:
             self._process.stdin.close()
+            # A worker that was forked from here has the pipe open as well.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(DEADLINE)
 
     def _environment(self) -> dict[str, str]:

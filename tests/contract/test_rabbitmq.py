@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import amqp
 import pytest
 
+from headway import JobStatus
 from tests.rabbitmq import RabbitMQ
 
 ENGINES = ("celery-rabbitmq", "dramatiq-rabbitmq")
@@ -41,6 +42,18 @@ def test_a_job_that_is_longer_than_its_patience_runs_once(
     assert real.tasks.held.enqueue("b").result(timeout=20) == pid
     assert worker.is_alive()
     assert log() == ["begun-a", "ended-a", "begun-b", "ended-b"]
+
+
+def test_what_is_sent_while_it_is_away_runs_when_it_is_back(real, server, log):
+    real.worker()
+    assert real.tasks.order.enqueue("before").result(timeout=20) is None
+    server.stop()
+    job = real.tasks.order.enqueue("meanwhile")
+    assert job.status is JobStatus.QUEUED
+    server.start()
+    assert job.result(timeout=60) is None
+    assert real.tasks.order.enqueue("after").result(timeout=20) is None
+    assert log() == ["before", "meanwhile", "after"]
 
 
 def test_no_queues_are_declared_for_delays(real, rabbitmq_url):
