@@ -40,7 +40,7 @@ class WorkerSettings:
     )
     redis_settings = SETTINGS
     max_jobs = int(environ.get("BENCH_MAX_JOBS", "100"))
-    poll_delay = 0.01
+    poll_delay = float(environ.get("BENCH_POLL", "0.01"))
     log_results = False
 
 
@@ -48,16 +48,18 @@ QUEUE = ("ZCARD", "arq:queue")
 STORED = "arq:result:*"
 
 
-def _setup(name: str, copies: int, max_jobs: int, share: float, *uses: str) -> Setup:
+def _setup(
+    name: str, copies: int, max_jobs: int, share: float, *uses: str, poll: float = 0.01
+) -> Setup:
     return Setup(
         name=name,
         command=("arq", "benchmarks.peers.arq.WorkerSettings"),
-        settings=f"{copies} x max_jobs {max_jobs}, poll_delay 0.01, uvloop",
+        settings=f"{copies} x max_jobs {max_jobs}, poll_delay {poll}, uvloop",
         uses=uses,
         copies=copies,
         processes=copies,
         share=share,
-        environment={"BENCH_MAX_JOBS": str(max_jobs)},
+        environment={"BENCH_MAX_JOBS": str(max_jobs), "BENCH_POLL": str(poll)},
     )
 
 
@@ -66,7 +68,7 @@ SETUPS = (
     _setup("arq ten", 10, 10, 0.1, "drain", "latency"),
     _setup("arq asyncio", CORES, 100, 0.25, "asyncio"),
     # As Headway's on Arq: see `headway_on_arq`.
-    _setup("arq itself", 1, 2, 1.0, "overhead"),
+    _setup("arq itself", 1, 2, 1.0, "overhead", poll=0.02),
 )
 
 

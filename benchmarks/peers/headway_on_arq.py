@@ -14,7 +14,7 @@ SETUPS = (
     Setup(
         name="headway on arq",
         command=("python", "-m", "headway.engines.arq", "--max-jobs", "2"),
-        settings="max_jobs 2, async; results, leases, registries in Redis",
+        settings="max_jobs 2, poll_delay 0.02, async; results, leases in Redis",
         uses=("overhead",),
         environment={**_QUIET, "HEADWAY_ENGINE": "arq"},
     ),
