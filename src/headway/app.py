@@ -393,7 +393,7 @@ class App:
         self, flow: Flow[Any], workflow_id: str | None = None
     ) -> Workflow[Any]:
         """Send the messages of a flow in one step; as `Flow.enqueue`."""
-        if workflow_id is not None and not JOB_ID.fullmatch(workflow_id):
+        if workflow_id is not None and not JOB_ID.fullmatch(str(workflow_id)):
             raise ConfigurationError(
                 f"workflow_id={workflow_id!r}: expected letters, digits, _ and - only"
             )
@@ -450,7 +450,7 @@ class App:
                 f"workflow {plan.id}: its queues are served by "
                 f"{', '.join(sorted(engines))}, and the memory engine shares with none"
             )
-        return self.backend(min(engines)), envelopes
+        return self.backend(min(engines, default=self.engine)), envelopes
 
     def _tell_of_workflow(
         self, envelopes: Sequence[Envelope], backend: Backend

@@ -28,6 +28,7 @@ from headway.events import (
 )
 from headway.middleware import Middleware, around
 from headway.outcome import Failed, Outcome, Retried, Succeeded
+from headway.reference import failures
 from headway.resource import Resources
 
 
@@ -129,7 +130,16 @@ class Attempt:
         named, more = delivery.waited_for[:3], len(delivery.waited_for) - 3
         others = f" and {more} more" if more > 0 else ""
         source = f"It waited for what {', '.join(named)}{others} returned"
-        return read(delivery.args, delivery.kwargs, source=source)
+        try:
+            return read(delivery.args, delivery.kwargs, source=source)
+        except ArgumentError as error:
+            failed = next(failures([*delivery.args, *delivery.kwargs.values()]), None)
+            if failed is None:
+                raise
+            raise ArgumentError(
+                f"{error}. Of job {failed} it gets the Failure: name it as well, as in "
+                "`int | Failure`"
+            ) from error
 
     def _after(self, error: BaseException, delivery: Delivery) -> Retried | Failed:
         # Another attempt cannot mend a wrong argument, a late job or a bad result.

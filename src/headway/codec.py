@@ -259,7 +259,9 @@ class Signature:
 
     def _write_one(self, name: str, annotation: Any, value: object) -> object:  # noqa: ANN401
         try:
-            if any(references(value)):  # checked when it is known what fills them
+            if (
+                next(references(value), None) is not None
+            ):  # checked when it is known what fills them
                 return Open(opened(value, _written))
             written = msgspec.json.encode(value, enc_hook=_encode)
             arrived = msgspec.json.decode(written, type=annotation, dec_hook=_decode)
@@ -334,7 +336,12 @@ def _encode(value: object) -> object:
         return str(value)
     if hasattr(value, "model_dump"):  # pydantic's models, without importing it
         return value.model_dump(mode="json")  # pyright: ignore[reportAttributeAccessIssue]
-    raise TypeError(f"{type(value).__qualname__} has no form in JSON")
+    if isinstance(value, Signature):  # a message is a tuple, and has one
+        raise TypeError("a message has no form in JSON: write message.result")
+    raise TypeError(
+        f"{type(value).__qualname__} has no form in JSON: send what it is made of, as "
+        "a dict or a dataclass, or an id to find it by"
+    )
 
 
 def _written(value: object) -> object:

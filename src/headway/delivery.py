@@ -14,9 +14,8 @@ import msgspec
 
 from headway import commits
 from headway.errors import ArgumentError, ConfigurationError, TaskTimeoutError
-from headway.flow import Flow, Step, group
+from headway.flow import Flow, Step, chain, chord, grouped
 from headway.job import LONGEST_LOG_LINE, Progress
-from headway.message import Message
 from headway.resource import Resource, Resources
 from headway.retry import Retry
 from headway.task import DefinedTask
@@ -102,8 +101,9 @@ class Delivery:
             EnqueueError: the store did not confirm.
         """
         if self.growth is not None:
-            sender = self.growth.sender
-            sender.grow_workflow(self.growth, self.workflow, self.job_id, self.lease)
+            self.task.sender.grow_workflow(
+                self.growth, self.workflow, self.job_id, self.lease
+            )
 
     def about(self) -> dict[str, Any]:
         """Return what every event of this attempt says."""
@@ -195,8 +195,8 @@ class RunningJob:
 
     def fan_out(
         self,
-        members: Iterable[Step],
-        then: Message[Any] | None = None,
+        members: Iterable[Step] | Flow[list[Any]],
+        then: Step | None = None,
         *,
         limit: int | None = None,
     ) -> None:
@@ -208,7 +208,7 @@ class RunningJob:
 
         Raises:
             ConfigurationError: the job is part of no workflow, has asked for others
-                before, or there are no messages.
+                before, or one is no message, no task and no flow.
         """
         if not self._delivery.workflow:
             raise ConfigurationError(
@@ -216,10 +216,13 @@ class RunningJob:
                 "workflow(message).enqueue()"
             )
         if self._delivery.growth is not None:
-            raise ConfigurationError(f"{self.task}: fan_out() a second time")
-        several = group(*members, limit=limit)
-        both = (several,) if then is None else (several, then)
-        self._delivery.growth = Flow("chain", both)
+            raise ConfigurationError(
+                f"{self.task}: fan_out() a second time: give it all in one call"
+            )
+        if then is None:
+            self._delivery.growth = chain(grouped("fan_out", members, limit))
+        else:
+            self._delivery.growth = chord(grouped("fan_out", members, limit), then)
 
     @property
     def fence(self) -> int:

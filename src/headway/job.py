@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from headway.clock import SystemClock
-from headway.errors import JobFailedError, ResultTimeoutError
+from headway.errors import ConfigurationError, JobFailedError, ResultTimeoutError
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -196,7 +196,7 @@ class Job(Generic[R_co]):
             JobFailedError: it failed, was canceled or was stopped.
             JobNotFoundError: it is gone, or its result's time to live is over.
         """
-        return self._opened(self.store.wait(self.id, _seconds(timeout)))
+        return self._opened(self.store.wait(self.id, in_seconds(timeout)))
 
     async def result_async(self, timeout: float | timedelta | None = None) -> R_co:
         """Do what `result` does, without holding the event loop or a thread.
@@ -207,7 +207,7 @@ class Job(Generic[R_co]):
             JobNotFoundError: it is gone, or its result's time to live is over.
         """
         clock, look = SystemClock(), FIRST_LOOK
-        seconds = _seconds(timeout)
+        seconds = in_seconds(timeout)
         until = None if seconds is None else clock.monotonic() + seconds
         while True:
             info = await asyncio.to_thread(self.store.info, self.id)
@@ -263,5 +263,16 @@ class Job(Generic[R_co]):
         )
 
 
-def _seconds(timeout: float | timedelta | None) -> float | None:
-    return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+def in_seconds(timeout: float | timedelta | None) -> float | None:
+    """Return how long somebody waits.
+
+    Raises:
+        ConfigurationError: it is no time.
+    """
+    if isinstance(timeout, timedelta):
+        return timeout.total_seconds()
+    if not isinstance(timeout, int | float | None):
+        raise ConfigurationError(
+            f"timeout={timeout!r}: expected seconds, a timedelta or None"
+        )
+    return timeout

@@ -20,7 +20,7 @@ from typing import (
 )
 
 from headway.codec import Arguments, Signature
-from headway.errors import ArgumentError
+from headway.errors import ArgumentError, ConfigurationError
 from headway.options import Options, Unique
 from headway.reference import Open, Reference
 from headway.repeat import LONGEST_EVERY, Repeat
@@ -171,11 +171,17 @@ def settle(
 
 
 def refuse_open(message: Message[Any]) -> None:
-    """Refuse to send a message alone that waits for the result of another.
+    """Refuse to send a message alone that waits for another.
 
     Raises:
-        ArgumentError: it does, and for which.
+        ArgumentError: it waits for a result, and for which.
+        ConfigurationError: it is to run after others.
     """
+    if message.options.get("after"):
+        raise ConfigurationError(
+            f"{message.task}(after=...) waits for other messages: send all as one, as "
+            "workflow(message).enqueue()"
+        )
     arguments = message.arguments
     for value in (*arguments.args, *arguments.kwargs.values()):
         if type(value) is Open:

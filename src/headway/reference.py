@@ -7,7 +7,7 @@ key that names the job, and is filled when the call is delivered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 #: The one key of an object that stands for a result.
@@ -25,6 +25,26 @@ class Reference:
 
     def __repr__(self) -> str:
         return "previous" if self.message is None else f"the result of {self.message!r}"
+
+    # What would be done with a value here and now is a mistake, and not told by types.
+
+    def __str__(self) -> str:
+        raise TypeError(self._not_there())
+
+    def __format__(self, spec: str) -> str:
+        raise TypeError(self._not_there())
+
+    def __bool__(self) -> bool:
+        raise TypeError(self._not_there())
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of whatever type
+        raise AttributeError(f"{self._not_there()} (.{name})")
+
+    def _not_there(self) -> str:
+        return (
+            f"{self!r} is not there yet: make it an argument of a message, and do the "
+            "rest in its task"
+        )
 
 
 #: What the step before in a chain returns, or in a chord the list of all results.
@@ -51,6 +71,22 @@ class Failure:
     status: str
     #: The last line of what was raised.
     error: str
+
+
+_OF_A_FAILURE = {each.name for each in fields(Failure)}
+
+
+def failures(value: object) -> Iterator[str]:
+    """Yield the ids of those jobs whose `Failure` a value has, which has travelled."""
+    if isinstance(value, Mapping):
+        found = cast("Mapping[str, object]", value)
+        if set(found) == _OF_A_FAILURE:
+            yield str(found["job_id"])
+        for each in found.values():
+            yield from failures(each)
+    elif isinstance(value, list | tuple):
+        for each in cast("list[object]", value):
+            yield from failures(each)
 
 
 def references(value: object) -> Iterator[Reference]:

@@ -74,6 +74,11 @@ class DefinedTask(Generic[P, R]):
         # Name, docstring and __wrapped__, so that help() and inspect see through.
         functools.update_wrapper(cast("Callable[..., Any]", self), function)
 
+    @property
+    def sender(self) -> Sender:
+        """Return the application that sends its messages."""
+        return self._host
+
     def message(self, *args: P.args, **kwargs: P.kwargs) -> Message[R]:
         """Write the call down without sending it.
 
@@ -99,7 +104,7 @@ class DefinedTask(Generic[P, R]):
 
         Raises:
             ArgumentError: a value does not fit, or cannot travel.
-            ConfigurationError: there are none, or the limit is no positive number.
+            ConfigurationError: the limit is no positive number.
         """
         call = cast("Callable[[Any], Message[R]]", self.message)
         return group(*map(call, values), limit=limit)

@@ -383,6 +383,16 @@ def test_what_a_whole_returns_may_come_from_a_fan_out(engine):
     assert flow.result(timeout=5) == 203
 
 
+def test_a_fan_out_of_nothing_is_an_empty_list(engine):
+    tasks = engine.tasks
+    joined = workflow(tasks.spread.message([])).enqueue()
+    listed = chain(
+        tasks.spread.message([], gathers=False), tasks.gather.message(previous)
+    ).enqueue()
+    engine.work()
+    assert (joined.result(timeout=5), listed.result(timeout=5)) == (0, [])
+
+
 def test_a_job_that_raises_after_it_has_asked_sends_nothing(engine, log):
     flow = workflow(engine.tasks.spread_at_last.message([1, 2])).enqueue()
     engine.work()

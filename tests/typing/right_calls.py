@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, assert_type
+from typing import Annotated, assert_type
 
 from headway import (
     App,
@@ -129,7 +129,10 @@ assert_type(workflow(summed).enqueue(), Workflow[int])
 # To mypy these are of Any: it takes a message for one, as `on_orphan` has one.
 chain(add.message(1), add, add.message(previous)).enqueue().result(timeout=5)
 group(add.message(1), add.message(2), limit=1).enqueue().result(timeout=5)
-assert_type(chain(add.message(1), add), Flow[Any])
+assert_type(chain(add.message(1), add), Flow[int])
+assert_type(chain(add.message(1), group(add, add)), Flow[list[int]])
+assert_type(chord([add.message(1)], fetch), Flow[bytes])
+assert_type(group(add.message(1), add.message(2)), Flow[list[int]])
 assert_type(chord([add.message(1)], fetch.message(previous)), Flow[bytes])
 assert_type(add.map([1, 2], limit=2).enqueue().result(timeout=5), list[int])
 assert_type(workflow(summed).enqueue(workflow_id="w").tree(), WorkflowInfo)

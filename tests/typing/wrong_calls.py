@@ -146,7 +146,7 @@ add.message(embed.message(1, text="").result)  # E
 add.using(on_failure="stop")  # E
 add.using(compensate=add)  # E
 add.using(after=add.message(1))  # E
-chord([add.message(1)], add)  # E
+chord([add.message(1)], 1)  # E
 group(add.message(1), limit="2")  # E
 chain(7)  # E
 workflow(add)  # E

@@ -92,16 +92,6 @@ def test_what_an_engines_worker_has_no_word_for_is_refused(
     assert words in refused("worker", "--engine", engine, option)
 
 
-def test_queues_of_several_engines_are_refused_with_what_to_type(refused, tmp_path):
-    (tmp_path / "mixed.py").write_text(
-        "from headway import App, Queue\n"
-        "queues = [Queue('a'), Queue('b', engine='celery'), Queue('c')]\n"
-        "app = App(queues=queues, tasks='mixed')\n"
-    )
-    said = refused("worker", HEADWAY_APP="mixed:app")
-    assert "start `headway worker a c` and `headway worker b`" in said
-
-
 def test_arq_is_asked_for_in_an_environment_of_its_own(refused):
     assert "HEADWAY_ARQ_PYTHON=.venv-arq/bin/python" in refused(
         "worker", "--engine", "arq"

@@ -85,9 +85,75 @@ def test_a_limit_is_a_positive_number(limit):
         group(add.message(1), limit=limit)
 
 
-def test_a_group_of_nothing_is_refused():
-    with pytest.raises(ConfigurationError, match="one message or more"):
-        chord([], total.message(previous))
+def test_a_group_of_nothing_is_an_empty_list_and_holds_nobody_up():
+    assert arguments(chord([], total), "w-1") == ([],)
+    flow = chain(add.message(1), chain(add, group()), add.map([]), total)
+    assert edges(flow) == {"w-1": (), "w-2": ("w-1",), "w-3": ("w-2",)}
+    assert arguments(flow, "w-3") == ([],)
+    assert chain(group(group(), add.message(1))).plan("w", "w").result == [
+        [],
+        {"headway:result": "w-1"},
+    ]
+
+
+def test_without_a_message_there_is_nothing_to_send():
+    with pytest.raises(ConfigurationError, match="nothing is to be sent"):
+        add.map([]).enqueue()
+
+
+def test_a_group_stays_one_where_members_are_asked_for():
+    flow = chord(add.map([1, 2, 3], limit=2), total)
+    assert [node.line for node in flow.plan("w", "w").nodes] == ["", "", "w-1", ""]
+    assert edges(chord(chain(add.message(1), add), total))["w-3"] == ("w-2",)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: chain(add.message(1), len), r"chain\(<built-in .*: .*@app\.task"),
+        (lambda: chain(add.message(1), None), r"chain\(None\): expected a message"),
+        (lambda: group(5), r"group\(5\): expected a message"),
+        (lambda: group([add.message(1)]), r"group\(\[<message.*put a \* in front"),
+        (lambda: workflow("tasks.add"), r"workflow\('tasks.add'\): expected a mess"),
+        (lambda: chord([add.message(1)], None), r"chord\(None\): expected a message"),
+        (lambda: chord(add.message(1), total), r"chord\(.*expected a list of mess"),
+        (lambda: chord(None, total), r"chord\(None\): expected a list of messages"),
+    ],
+)
+def test_what_is_no_step_is_refused_with_what_to_write(make, said):
+    with pytest.raises(ConfigurationError, match=said):
+        make()
+
+
+def test_a_task_that_stands_first_has_no_argument():
+    for flow in (chain(add, add), group(add, add), workflow(add)):
+        with pytest.raises(ArgumentError, match=r"add.*give it one, as task\.message"):
+            flow.plan("w", "w")
+
+
+def test_a_message_that_waits_for_itself_is_refused():
+    after: list[object] = []
+    message = add.using(after=after).message(1)
+    after.append(message)
+    with pytest.raises(ConfigurationError, match=r"after=.*it waits for itself"):
+        workflow(message).plan("w", "w")
+
+
+def test_a_message_that_waits_for_others_is_not_sent_alone():
+    message = add.using(after=[add.message(1)]).message(1)
+    with pytest.raises(ConfigurationError, match=r"after=.*workflow\(message\)"):
+        app.send_one(message)
+
+
+@pytest.mark.parametrize("use", [str, bool, "{}".format, lambda result: result.title])
+def test_a_result_that_is_not_there_is_no_value(use):
+    with pytest.raises((TypeError, AttributeError), match="is not there yet"):
+        use(add.message(1).result)
+
+
+def test_a_message_is_no_argument():
+    with pytest.raises(ArgumentError, match=r"write message\.result"):
+        add.message(add.message(1))
 
 
 def test_too_many_messages_are_refused():
