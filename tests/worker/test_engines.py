@@ -194,6 +194,34 @@ def test_a_delayed_job_comes_by_the_scheduler_alone(worker, tasks, start, marks:
 
 
 @pytest.mark.parametrize("engine", ["celery"], indirect=True)
+class TestCeleryThatIsToLeaveAtOnce:
+    """A second Ctrl-C, SIGQUIT, or SIGTERM to all its processes."""
+
+    def test_its_job_goes_back_to_its_queue(
+        self, worker, tasks, marks: Marks, book: Book
+    ):
+        job = tasks.held.enqueue("a")
+        begun = worker()
+        marks.until("begin a", within=PATIENCE)
+        begun.send(signal.SIGQUIT)
+        begun.end(PATIENCE)
+        assert job.status is JobStatus.QUEUED
+        assert book.field(job, "headway_crashes") == ""
+        assert book.leased() == []
+
+    def test_one_signal_to_all_processes_is_as_one_to_the_worker(
+        self, worker, tasks, marks: Marks
+    ):
+        job = tasks.held.enqueue("a")
+        begun = worker()
+        marks.until("begin a", within=PATIENCE)
+        os.killpg(begun.process.pid, signal.SIGTERM)
+        marks.open("a")
+        assert begun.end(PATIENCE) == 0
+        assert job.status is JobStatus.FINISHED
+
+
+@pytest.mark.parametrize("engine", ["celery"], indirect=True)
 class TestCelerysRemoteControl:
     """What Flower sends as well."""
 
@@ -256,3 +284,29 @@ class TestCeleryThatFetchesAhead:
         worker(self.AHEAD)
         assert job.result(timeout=PATIENCE) == "b"
         assert marks.count("end a") == 0
+
+
+class TestWithoutRedis:
+    """It is gone, and does not come back."""
+
+    @pytest.fixture
+    def server(self, new_valkey):
+        server = new_valkey()
+        server.start()
+        yield server
+        server.terminate()
+
+    @pytest.fixture
+    def redis_url(self, server) -> str:
+        return server.connection_url
+
+    @pytest.mark.parametrize("name", ["held", "short"])
+    def test_a_worker_leaves_all_the_same(
+        self, worker, tasks, marks: Marks, server, name
+    ):
+        begun = worker(f"{BIN}/headway worker default", HEADWAY_GRACE="1")
+        getattr(tasks, name).enqueue("a")
+        marks.until("begin a" if name == "held" else "run a", within=PATIENCE)
+        server.stop()
+        begun.send(signal.SIGTERM)
+        begun.end(PATIENCE)

@@ -33,7 +33,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from headway.app import App
 from headway.backends.arq import job_id_of, queue
 from headway.backends.carried import RUN
-from headway.engines.process import AGAIN, Process, loaded, served
+from headway.engines.process import AGAIN, SPARE, Process, leave_at_last, loaded, served
 from headway.errors import Interrupted
 from headway.observe.log import set_up_logs
 from headway.outcome import Failed
@@ -47,8 +47,8 @@ MOST = 10
 LONGEST = timedelta(days=3650)
 #: How often Arq asks for jobs, in seconds; its own half a second is how late they are.
 POLL = 0.02
-#: How often a command is tried again while Redis is away, by the second at most.
-TRIES = 30
+#: How often a connection is tried when it begins, by the second; for ever, to Arq.
+TRIES = 1_000_000
 
 
 class Jobs:
@@ -146,7 +146,7 @@ def _settings(name: str, jobs: Jobs, most: int) -> dict[str, Any]:
 def _redis() -> RedisSettings:
     made = RedisSettings.from_dsn(Settings.from_environment().redis_url or "")
     made.conn_retries = TRIES
-    made.retry = Again(ExponentialBackoff(cap=1, base=0.05), TRIES)
+    made.retry = Again(ExponentialBackoff(cap=1, base=0.05), -1)  # for ever
     made.retry_on_error = [RedisConnectionError, RedisTimeoutError]
     return made
 
@@ -190,6 +190,7 @@ async def _serve(queues: Sequence[str], most: int, *, burst: bool) -> None:
 
 
 def _stop(workers: Sequence[Worker], number: signal.Signals) -> None:
+    leave_at_last(Settings.from_environment().grace.total_seconds() + SPARE)
     for worker in workers:
         worker.handle_sig_wait_for_completion(number)
 

@@ -24,11 +24,12 @@ from redis.exceptions import RedisError
 from headway.app import App
 from headway.backends.carried import RUN
 from headway.backends.celery import EXCHANGE, KEY_PREFIX
-from headway.engines.process import Process, loaded, served
+from headway.engines.process import SPARE, Process, leave_at_last, loaded, served
 from headway.errors import ConfigurationError, HeadwayError
 from headway.outcome import Failed, Retried
 from headway.settings import Settings
 from headway.worker.alarm import Alarm
+from headway.worker.execute import Ending
 
 log = logging.getLogger("headway.worker")
 
@@ -49,6 +50,10 @@ class Worker:
         self._pool: Any = None
         #: The module of that pool, as Celery has it.
         self._kind = "prefork"
+        #: Of a child: how Celery has it end, and the signal by which it was told to.
+        self._ends: Any = None
+        self._told_to_end: int | None = None
+        self._is_interrupted = False
 
     @property
     def process(self) -> Process:
@@ -91,22 +96,46 @@ class Worker:
 
     def begin_child(self, **_: object) -> None:
         """Be ready before the first job, in a process of the pool."""
+        if isinstance(self.process.alarm, Alarm):
+            signal.signal(signal.SIGUSR2, self._interrupt)
+
+    def run(self, job_id: str) -> Ending | None:
+        """Run a job in this process, which goes afterwards if it was told to."""
+        if self._kind == "prefork" and self._ends is None:
+            # Not earlier: Celery sets its own behind `begin_child`.
+            for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+                self._ends = signal.signal(number, self._end_child)
+        try:
+            return self.process.carried.run(job_id)
+        finally:
+            if self._told_to_end is not None:
+                self._end_child(self._told_to_end, None)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         alarm = self.process.alarm
         if isinstance(alarm, Alarm):
+            self._is_interrupted = True
+            alarm.interrupt()
 
-            def interrupt(_number: int, _frame: FrameType | None) -> None:
-                alarm.interrupt()
+    def _end_child(self, number: int, frame: FrameType | None) -> None:
+        """End, as Celery would at once: that would be taken for an error of the job."""
+        if not self.process.carried.is_busy:
+            self._ends(number, frame)
+        elif self._is_interrupted:
+            self._told_to_end = number
+        # Otherwise it was sent to all processes, and this one has its grace.
 
-            signal.signal(signal.SIGUSR2, interrupt)
-
-    def stop(self, **_: object) -> None:
+    def stop(self, how: str = "Warm", **_: object) -> None:
         """Let running jobs end within the grace, then break them off."""
         grace = Settings.from_environment().grace.total_seconds()
-        timer = threading.Timer(grace, self._break_off)
+        left = grace if how == "Warm" else 0.0
+        timer = threading.Timer(left, self.break_off)
         timer.daemon = True
         timer.start()
+        leave_at_last(left + SPARE, lambda: _children(self._pool))
 
-    def _break_off(self) -> None:
+    def break_off(self) -> None:
+        """Have the jobs that run given back."""
         for pid in _children(self._pool):
             os.kill(pid, signal.SIGUSR2)
         if self._process is not None:
@@ -133,6 +162,16 @@ class JobRequest(Request):
         """Stop the job, and not the process that it runs in: that would be a crash."""
         _worker.revoke(self)
 
+    def cancel(
+        self,
+        pool: object,  # noqa: ARG002 - Celery's
+        signal: object = None,  # noqa: ARG002
+        emit_retry: bool = True,  # noqa: ARG002, FBT002
+    ) -> None:
+        """Have the job given back: the whole worker leaves, and at once."""
+        _worker.break_off()
+        self._announce_cancelled(emit_retry=False)
+
 
 class JobTask(Task):
     """A task of Celery's that runs the job its message names."""
@@ -151,7 +190,7 @@ class JobTask(Task):
             Retry: it failed, and is to run again.
             Exception: it failed.
         """
-        match _worker.process.carried.run(self.request.id):
+        match _worker.run(self.request.id):
             case None:
                 raise Ignore
             case Retried(error=error, delay=delay):

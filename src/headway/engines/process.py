@@ -6,9 +6,10 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from headway.app import App, load_app
@@ -36,6 +37,8 @@ log = logging.getLogger("headway.worker")
 
 #: How often a job is told that it has to end, in seconds.
 AGAIN = 0.5
+#: Beyond the grace, for what is broken off to be given back, in seconds.
+SPARE = 4.0
 
 
 def loaded() -> App:
@@ -71,6 +74,27 @@ def served(app: App, engine: str, wanted: Sequence[str] = ()) -> list[str]:
                 f"{', '.join(theirs) or 'none: say engine= in queues.py'}"
             )
     return list(wanted) or [n for n, whose in declared.items() if whose == engine]
+
+
+def leave_at_last(
+    seconds: float, children: Callable[[], Iterable[int]] = tuple
+) -> None:
+    """End this process after so long, if it is there yet, and its children before it.
+
+    What holds it up is a Redis that is away. The leases keep what could not be given
+    back.
+    """
+
+    def leave() -> None:
+        log.error("what runs here could not be given back: left to its lease")
+        for pid in children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
 
 
 class Process:
@@ -114,6 +138,7 @@ class Process:
 
     def let_end(self) -> None:
         """Let running jobs end within the grace, then break them off."""
+        leave_at_last(Settings.from_environment().grace.total_seconds() + SPARE)
         threading.Thread(
             target=self._break_off, name="headway-grace", daemon=True
         ).start()

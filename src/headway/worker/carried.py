@@ -164,11 +164,16 @@ class Carried:
             self._break_off(running, error)
         return running is not None
 
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a job is taken, runs, or is being written here."""
+        return bool(self._in_hand)
+
     def leave(self) -> bool:
         """Have all end that run here, to be given back; tell whether there are any."""
         for running in list(self.running.values()):
             self._break_off(running, Interrupted)
-        return bool(self._in_hand)
+        return self.is_busy
 
     def _break_off(self, running: Carrying, error: type[BaseException]) -> None:
         running.told = error
