@@ -304,7 +304,9 @@ class TestWithoutRedis:
     def test_a_worker_leaves_all_the_same(
         self, worker, tasks, marks: Marks, server, name
     ):
-        begun = worker(f"{BIN}/headway worker default", HEADWAY_GRACE="1")
+        begun = worker(
+            f"{BIN}/headway worker default", HEADWAY_GRACE="1", HEADWAY_CHILDREN="1"
+        )
         getattr(tasks, name).enqueue("a")
         marks.until("begin a" if name == "held" else "run a", within=PATIENCE)
         server.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shlex
 import sys
@@ -16,7 +17,10 @@ from headway.cli.interrupts import signals_as_interrupts
 from headway.cli.procfile import Procfile
 from headway.errors import ConfigurationError
 from headway.settings import Settings
+from headway.wire import client as wire_client
 from headway.worker.declaration import Declared
+
+log = logging.getLogger("headway.worker")
 
 #: Options of `headway worker` that each has as well, in words of its own.
 OPTIONS = {
@@ -90,6 +94,7 @@ def become(
     _refuse_others(engine, given)
     python = _python(engine, settings)
     arguments = [str(each) for each in _ARGUMENTS[engine](queues, given, settings)]
+    wire_client.wait_until_up(settings.redis_url or "", say=log.warning)
     environment = dict(os.environ)
     if "lease" in given:
         environment["HEADWAY_LEASE"] = str(given["lease"])

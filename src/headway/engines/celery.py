@@ -224,6 +224,7 @@ def _made(app: App, settings: Settings) -> Celery:
     made = Celery("headway", set_as_current=False, task_cls=JobTask)
     made.conf.update(
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # for as long as it is away
         task_reject_on_worker_lost=False,  # its lease tells, and counts the crash
         task_create_missing_queues=False,
         task_ignore_result=True,
@@ -256,7 +257,6 @@ def _broker(settings: Settings) -> dict[str, object]:
             # RabbitMQ takes back what is not acknowledged for half an hour, and closes
             # the channel; the lease keeps the job, so that no other worker is given it.
             "broker_channel_error_retry": True,
-            "broker_connection_max_retries": None,  # for as long as it is away
             "worker_consumer": "headway.engines.celery_amqp:Consumer",
         }
     return {

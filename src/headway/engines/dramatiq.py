@@ -35,6 +35,8 @@ ENGINE = "dramatiq"
 #: For how long Dramatiq sleeps when there is nothing, at most, in milliseconds; its own
 #: second would be how late a job is.
 IDLE = 100
+#: For how long Redis is waited for: Dramatiq hears no signal until all are up.
+BOOTS = 10.0
 
 
 class Jobs(Middleware):
@@ -55,7 +57,9 @@ class Jobs(Middleware):
         """
         try:
             queues = served(self._app, ENGINE, sorted(worker.consumer_whitelist or ()))
-            self._process = Process(self._app, ENGINE, queues, in_threads=True)
+            self._process = Process(
+                self._app, ENGINE, queues, in_threads=True, waits=BOOTS
+            )
             self._process.keep()
             self._process.serve()
             Thread(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import secrets
 import signal
@@ -101,12 +102,22 @@ class Process:
     """What runs jobs in this process, what keeps them, and what serves all."""
 
     def __init__(
-        self, app: App, engine: str, queues: Sequence[str], *, in_threads: bool = False
+        self,
+        app: App,
+        engine: str,
+        queues: Sequence[str],
+        *,
+        in_threads: bool = False,
+        waits: float = math.inf,
     ) -> None:
-        """Be there; jobs run in the thread that calls this, or in others."""
+        """Be there; jobs run in the thread that calls this, or in others.
+
+        Raises:
+            ConnectionError: Redis does not answer for as long as this `waits`.
+        """
         settings = Settings.from_environment()
         url = settings.redis_url or ""
-        wire_client.wait_until_up(url, say=log.warning)
+        wire_client.wait_until_up(url, say=log.warning, seconds=waits)
         client = wire_client.connect(url, patience=wire_client.WORKER)
         check_server(client)
         self._office = _office(app, settings, engine, queues, client)

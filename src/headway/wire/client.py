@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -191,13 +192,16 @@ def _attempts_in(seconds: float) -> int:
     return attempts
 
 
-def wait_until_up(url: str, *, say: Callable[[str], None]) -> None:
+def wait_until_up(
+    url: str, *, say: Callable[[str], None], seconds: float = math.inf
+) -> None:
     """Return when Redis answers, saying once a minute that it is waited for.
 
     Raises:
         ConfigurationError: it answers, but refuses the password.
+        ConnectionError: it did not for so many seconds.
     """
-    client, said = connect(url), -AGAIN
+    client, said, until = connect(url), -AGAIN, time.monotonic() + seconds
     while True:
         try:
             client.ping()
@@ -212,6 +216,8 @@ def wait_until_up(url: str, *, say: Callable[[str], None]) -> None:
                     f"{str(error).rstrip('.')}; start it, or correct REDIS_URL"
                 )
                 said = time.monotonic()
+            if time.monotonic() > until:
+                raise
         else:
             client.close()
             return
