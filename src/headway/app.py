@@ -184,8 +184,9 @@ class App:
         for queue in self.queues:
             engine = queue.engine or self.engine
             if engine not in backends.ENGINES:
+                by = "HEADWAY_ENGINE" if engine == engine_override() else "engine"
                 raise ConfigurationError(
-                    f"engine={engine!r}: expected one of {', '.join(backends.ENGINES)}"
+                    f"{by}={engine!r}: expected one of {', '.join(backends.ENGINES)}"
                 )
             if queue.device:
                 said = f"Queue({queue.name!r}, device={queue.device!r})"

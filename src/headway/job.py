@@ -250,10 +250,11 @@ class Job(Generic[R_co]):
             result: R_co = self.read_result(info.result)
             return result
         if not info.status.is_final:
+            scheduled = info.status is JobStatus.SCHEDULED
+            who = "a scheduler runs" if scheduled else "a worker serves the queue"
             raise ResultTimeoutError(
                 f"job {self.id} ({info.task}) is {info.status} after the time that "
-                "was given: wait longer, or look whether a worker serves the queue "
-                f"{info.queue!r}"
+                f"was given: wait longer, or look whether {who} {info.queue!r}"
             )
         reason = (info.error or "").strip()
         last_line = reason.rsplit("\n", 1)[-1] or "no reason was recorded"

@@ -406,13 +406,17 @@ class Schedules:
     # Stores
 
     def timetables(self) -> list[Timetable]:
-        """Return what each engine of the application's queues does for schedules."""
+        """Return what the stores of the application's queues do for schedules."""
+        return list(self._stores().values())
+
+    def _stores(self) -> dict[bool, Timetable]:
+        """Return what memory does, and what the store does that all others share."""
         engines = dict.fromkeys(queue.engine for queue in self._host.queues)
-        backends = {id(b): b for b in (self._host.backend(e) for e in engines)}
-        return [backend.timetable for backend in backends.values()]
+        backends = [self._host.backend(engine) for engine in engines]
+        return {each.engine == "memory": each.timetable for each in backends}
 
     def _timetable(self, schedule: Schedule) -> Timetable:
-        return self._host.backend(self._host.engine_of(schedule.message)).timetable
+        return self._stores()[self._host.engine_of(schedule.message) == "memory"]
 
     def _found(self, name: str) -> tuple[Timetable, Entry]:
         for timetable in self.timetables():

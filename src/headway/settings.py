@@ -157,7 +157,7 @@ class _Reader:
 
     def broker_url(self) -> str | None:
         url = self.environment.get("HEADWAY_BROKER_URL") or None
-        if url is not None and not url.startswith(("amqp://", "amqps://")):
+        if url is not None and not _is_amqp(url):
             self.mistakes.append(
                 f"HEADWAY_BROKER_URL={without_password(url)!r}: expected RabbitMQ's "
                 "address, as amqp://user:password@host:5672/vhost; without it messages "
@@ -191,3 +191,12 @@ def without_password(url: str) -> str:
     scheme, separator, rest = url.rpartition("://")
     shown = f"{scheme}{separator}{rest.rpartition('@')[2]}"
     return re.sub(r"(password=)[^&#]*", r"\1***", shown)
+
+
+def _is_amqp(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("amqp", "amqps")

@@ -98,6 +98,48 @@ def test_arq_is_asked_for_in_an_environment_of_its_own(refused):
     )
 
 
+@pytest.mark.parametrize("python", ["/nowhere/python", "/bin/false"])
+def test_a_python_that_has_no_arq_is_named(refused, python):
+    said = refused("worker", "--engine", "arq", HEADWAY_ARQ_PYTHON=python)
+    assert f"HEADWAY_ARQ_PYTHON={python!r}: expected the Python of" in said
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("HEADWAY_ENGINE", "Celery", "HEADWAY_ENGINE='Celery': expected one of rq"),
+        ("HEADWAY_BROKER_URL", "amqp://h:abc/x", "expected RabbitMQ's address"),
+    ],
+    ids=["engine", "broker"],
+)
+def test_a_variable_of_engines_that_is_wrong_is_named(refused, variable, value, words):
+    said = refused("worker", **{variable: value})
+    assert variable in said
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("celery -A headway.engines.celery worker", "no queue is served by celery"),
+        ("dramatiq headway.engines.dramatiq -p 1", "no queue is served by dramatiq"),
+        (
+            "celery -A headway.engines.celery worker -Q nowhere",
+            "queue 'nowhere' is not served by celery: it is not declared",
+        ),
+    ],
+    ids=["celery", "dramatiq", "queue"],
+)
+def test_what_an_engines_own_command_is_told_wrong_is_said_in_a_line(
+    command, arguments, words
+):
+    engine = "rq" if "no queue" in words else arguments.partition(" ")[0]
+    done = command(*arguments.split(), env={"HEADWAY_ENGINE": engine})
+    assert done.returncode != 0
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_a_module_that_does_not_import_is_said_and_the_rest_goes_on(command, basic):
     job = basic.add.enqueue(1)
     done = command("headway", "worker", "--burst")

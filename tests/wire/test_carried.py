@@ -268,7 +268,9 @@ def test_what_an_engine_cannot_do_is_refused(sample, redis_url, monkeypatch):
     add = app.registry.resolve("sample_tasks.basic.add")
     with (
         app.using_engine("celery"),
-        pytest.raises(CapabilityError, match="'celery' has no at_front here; .* rq"),
+        pytest.raises(
+            CapabilityError, match="'celery on RabbitMQ' has no at_front here; .* rq"
+        ),
     ):
         add.using(at_front=True).enqueue(1)
     with pytest.raises(CapabilityError, match="device='cuda'.* 'dramatiq'"):

@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from tests.worker.running import Marks
+from headway import Every, Schedule
+from tests.worker.running import Marks, until
 
 PATIENCE = 40.0
 
@@ -36,6 +37,17 @@ def test_its_jobs_are_finished_before_it_leaves(worker, tasks, marks: Marks):
         marks.open(name)
     assert begun.end(PATIENCE) == 0
     assert [job.result() for job in jobs] == ["default", "one"]
+
+
+@pytest.mark.parametrize("queue", ["default", "one"])
+def test_a_schedule_is_there_once_and_sent(worker, start, app, tasks, queue):
+    worker()
+    message = tasks.short.using(queue=queue).message("tick")
+    app.schedules.add(Schedule("often", Every(seconds=1), message))
+    assert [info.name for info in app.schedules.all()] == ["often"]
+    start("headway", "scheduler")
+    until(lambda: app.schedules.get("often").last is not None, "it is sent", PATIENCE)
+    assert app.job(app.schedules.get("often").last.job_id).result(PATIENCE) == "tick"
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,14 @@ def refuse(
         )
     if flag in capabilities:
         return
-    able = [
-        f"{name} on {broker}" if broker else name
+    named = {
+        f"{name} on {broker}" if broker else name: can
         for (name, broker), can in CAPABILITIES.items()
-        if flag in can and name != "memory"
-    ]
+    }
+    able = [name for name, can in named.items() if flag in can and name != "memory"]
+    same = [name for name, can in named.items() if can == capabilities]
+    own = next((name for name in same if name.partition(" ")[0] == engine), engine)
     raise CapabilityError(
-        f"{what}: engine {engine!r} has no {flag.value} here; those that have: "
+        f"{what}: engine {own!r} has no {flag.value} here; those that have: "
         f"{', '.join(able)}"
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import msgspec
 from redis.exceptions import NoScriptError
@@ -21,7 +21,9 @@ from headway.backend import Capability
 from headway.backends import Context
 from headway.backends.rq import RQBackend
 from headway.codec import Arguments
+from headway.errors import StoreError
 from headway.message import Envelope
+from headway.settings import without_password
 from headway.wire import keys
 from headway.wire.exchange import Exchange
 from headway.wire.line import call, command, pack
@@ -52,6 +54,8 @@ _FIELDS = (
 
 _encode = msgspec.msgpack.Encoder().encode
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Words = Sequence[str | bytes | int | float]
 
 
@@ -382,5 +386,21 @@ class OnAMQP(CarriedBackend):
         raise NotImplementedError
 
     def _made_carrier(self) -> Carrier:
-        broker = self._broker_at(self._context.settings.broker_url or "")
-        return Elsewhere(self, broker.publish, broker.length, broker.close)
+        url = self._context.settings.broker_url or ""
+        broker = self._broker_at(url)
+
+        def named(ask: Callable[P, T]) -> Callable[P, T]:
+            def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+                try:
+                    return ask(*args, **kwargs)
+                except Exception as error:
+                    raise StoreError(
+                        f"{self.broker} at {without_password(url)} (HEADWAY_BROKER_URL)"
+                        f" does not answer: {type(error).__name__} {error}".rstrip()
+                    ) from error
+
+            return asked
+
+        return Elsewhere(
+            self, named(broker.publish), named(broker.length), broker.close
+        )

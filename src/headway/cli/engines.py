@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -132,6 +133,15 @@ def _python(engine: str, settings: Settings) -> str:
             "install 'headway[arq]', and run this there, or name its Python: "
             "HEADWAY_ARQ_PYTHON=.venv-arq/bin/python"
         )
+    asks = [settings.arq_python, "-c", "import arq, headway"]
+    try:
+        subprocess.run(asks, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = (getattr(error, "stderr", "") or str(error)).strip().rpartition("\n")[2]
+        raise ConfigurationError(
+            f"HEADWAY_ARQ_PYTHON={settings.arq_python!r}: expected the Python of an "
+            f"environment that has headway and arq: {why}"
+        ) from error
     return settings.arq_python
 
 

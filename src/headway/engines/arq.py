@@ -33,7 +33,15 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from headway.app import App
 from headway.backends.arq import job_id_of, queue
 from headway.backends.carried import RUN
-from headway.engines.process import AGAIN, SPARE, Process, leave_at_last, loaded, served
+from headway.engines.process import (
+    AGAIN,
+    SPARE,
+    Process,
+    leave_at_last,
+    loaded,
+    said_plainly,
+    served,
+)
 from headway.errors import Interrupted
 from headway.observe.log import set_up_logs
 from headway.outcome import Failed
@@ -155,12 +163,14 @@ def _written(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-_app = loaded()
+with said_plainly():
+    _app = loaded()
 
 
 def __getattr__(name: str) -> dict[str, Any]:
     """Return the settings of a queue's worker; `WorkerSettings` are of the first."""
-    queues = served(_app, ENGINE)
+    with said_plainly():
+        queues = served(_app, ENGINE)
     wanted = queues[0] if name == "WorkerSettings" and queues else name
     if wanted not in queues:
         raise AttributeError(
@@ -202,7 +212,8 @@ def main() -> None:
     parser.add_argument("--max-jobs", type=int, default=MOST)
     parser.add_argument("--burst", action="store_true")
     given = parser.parse_args()
-    queues = served(_app, ENGINE, given.queues)
+    with said_plainly():
+        queues = served(_app, ENGINE, given.queues)
     set_up_logs(Settings.from_environment())
     asyncio.run(_serve(queues, given.max_jobs, burst=given.burst))
 

@@ -24,8 +24,16 @@ from redis.exceptions import RedisError
 from headway.app import App
 from headway.backends.carried import RUN
 from headway.backends.celery import EXCHANGE, KEY_PREFIX
-from headway.engines.process import SPARE, Process, leave_at_last, loaded, served
+from headway.engines.process import (
+    SPARE,
+    Process,
+    leave_at_last,
+    loaded,
+    said_plainly,
+    served,
+)
 from headway.errors import ConfigurationError, HeadwayError
+from headway.observe.log import set_up_logs
 from headway.outcome import Failed, Retried
 from headway.settings import Settings
 from headway.worker.alarm import Alarm
@@ -70,16 +78,17 @@ class Worker:
         """Learn what the command line says.
 
         Raises:
-            ConfigurationError: a queue is not Celery's, or the pool will not do.
+            SystemExit: a queue is not Celery's, or the pool will not do.
         """
-        wanted = list(instance.app.amqp.queues.consume_from)
-        self.queues = served(self.app, ENGINE, wanted)
         self._kind = instance.pool_cls.__module__.rpartition(".")[2]
-        if self._kind not in KINDS:
-            raise ConfigurationError(
-                f"--pool={self._kind}: jobs are interrupted by signals and threads, "
-                "which it replaces; use one of prefork, solo, threads"
-            )
+        with said_plainly():
+            wanted = list(instance.app.amqp.queues.consume_from)
+            self.queues = served(self.app, ENGINE, wanted)
+            if self._kind not in KINDS:
+                raise ConfigurationError(
+                    f"--pool={self._kind}: jobs are interrupted by signals and "
+                    "threads, which it replaces; use one of prefork, solo, threads"
+                )
         # A late one keeps a child waiting, so that nothing is fetched that it could not
         # begin. Where that is wanted it gains nothing: the lease keeps the job.
         JobTask.acks_late = instance.prefetch_multiplier == 1
@@ -226,7 +235,7 @@ def _made(app: App, settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # for as long as it is away
         task_reject_on_worker_lost=False,  # its lease tells, and counts the crash
-        task_create_missing_queues=False,
+        task_create_missing_queues=True,  # `set_up` says better what is wrong
         task_ignore_result=True,
         task_default_queue=served(app, ENGINE)[0],
         task_default_exchange=EXCHANGE,
@@ -238,6 +247,10 @@ def _made(app: App, settings: Settings) -> Celery:
     for name in names:
         made.register_task(type("JobTask", (JobTask,), {"name": name})())
     return made
+
+
+def _set_up_logs(**_: object) -> None:
+    set_up_logs(Settings.from_environment())
 
 
 def _queues(app: App, settings: Settings) -> list[Queue]:
@@ -268,8 +281,11 @@ def _broker(settings: Settings) -> dict[str, object]:
     }
 
 
-_worker = Worker(loaded())
-app = _made(_worker.app, Settings.from_environment())
+with said_plainly():
+    _worker = Worker(loaded())
+    app = _made(_worker.app, Settings.from_environment())
+if Settings.from_environment().log_format == "json":
+    signals.setup_logging.connect(_set_up_logs)
 signals.celeryd_after_setup.connect(_worker.set_up)
 signals.worker_ready.connect(_worker.begin)
 signals.worker_process_init.connect(_worker.begin_child)

@@ -23,7 +23,8 @@ from dramatiq.middleware import CurrentMessage
 from headway.app import App
 from headway.backends.carried import RUN
 from headway.backends.dramatiq import NAMESPACE
-from headway.engines.process import Process, loaded, served
+from headway.engines.process import Process, loaded, said_plainly, served
+from headway.errors import ConfigurationError
 from headway.outcome import Failed, Retried
 from headway.settings import Settings
 from headway.worker.carried import Carried
@@ -65,6 +66,9 @@ class Jobs(Middleware):
             Thread(
                 target=self._loop.run_forever, name="headway-loop", daemon=True
             ).start()
+        except ConfigurationError as error:
+            log.critical("this worker cannot begin: %s", error)
+            sys.exit(1)
         except Exception as error:  # whatever a start hook raises
             log.critical("this worker cannot begin: %s", error, exc_info=True)
             sys.exit(1)
@@ -150,5 +154,6 @@ def _broker(settings: Settings, middleware: list[Any]) -> Broker:
     return InRedis(url=settings.redis_url, namespace=NAMESPACE, middleware=middleware)
 
 
-broker = _made(loaded(), Settings.from_environment())
+with said_plainly():
+    broker = _made(loaded(), Settings.from_environment())
 set_broker(broker)

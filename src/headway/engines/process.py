@@ -10,7 +10,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from headway.app import App, load_app
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway.worker")
 
+_NONE = "none: say engine= in queues.py, or set HEADWAY_ENGINE"
 #: How often a job is told that it has to end, in seconds.
 AGAIN = 0.5
 #: Beyond the grace, for what is broken off to be given back, in seconds.
@@ -72,9 +73,25 @@ def served(app: App, engine: str, wanted: Sequence[str] = ()) -> list[str]:
             raise ConfigurationError(
                 f"queue {name!r} is not served by {engine}: it is "
                 f"{declared.get(name) or 'not declared'}; those of {engine} are "
-                f"{', '.join(theirs) or 'none: say engine= in queues.py'}"
+                f"{', '.join(theirs) or _NONE}"
             )
-    return list(wanted) or [n for n, whose in declared.items() if whose == engine]
+    found = list(wanted) or [n for n, whose in declared.items() if whose == engine]
+    if not found:
+        raise ConfigurationError(f"no queue is served by {engine}: {_NONE}")
+    return found
+
+
+@contextlib.contextmanager
+def said_plainly() -> Generator[None]:
+    """End this process by what is wrong, in one line: it is no error of ours.
+
+    Raises:
+        SystemExit: with that.
+    """
+    try:
+        yield
+    except ConfigurationError as error:
+        raise SystemExit(f"headway: {error}") from None
 
 
 def leave_at_last(
