@@ -441,10 +441,11 @@ class App:
     def _sealed(self, plan: Plan) -> tuple[Backend, list[Envelope]]:
         """Return the nodes as they are sent, and the engine whose store keeps them."""
         now = self.clock.now()
+        tasks = {node.id: node.message.task for node in plan.nodes}
         envelopes: list[Envelope] = []
         for node in plan.nodes:
             terms = replace(self._settled(node.message, now), workflow=plan.id)
-            envelopes.append(seal(node.message, terms, node.id))
+            envelopes.append(seal(node.message, terms, node.id, tasks))
         engines = {self.engine_of(node.message) for node in plan.nodes}
         if len(engines) > 1 and "memory" in engines:
             raise ConfigurationError(

@@ -22,7 +22,7 @@ from typing import (
 from headway.codec import Arguments, Signature
 from headway.errors import ArgumentError, ConfigurationError
 from headway.options import Options, Unique
-from headway.reference import Open, Reference
+from headway.reference import Open, Reference, in_words
 from headway.repeat import LONGEST_EVERY, Repeat
 from headway.retry import Retry
 
@@ -197,14 +197,22 @@ def _on_orphan(said: object) -> Literal["", "fail", "ask"]:
     return "fail" if said == "fail" else ""
 
 
-def seal(message: Message[Any], terms: Terms, new_id: str) -> Envelope:
-    """Close a message on its terms; `new_id` is for one that brings no id."""
+def seal(
+    message: Message[Any],
+    terms: Terms,
+    new_id: str,
+    tasks: Mapping[str, str] | None = None,
+) -> Envelope:
+    """Close a message on its terms; `new_id` is for one that brings no id.
+
+    `tasks` are those by id whose results it may wait for.
+    """
     options, arguments = message.options, message.arguments
     return Envelope(
         options.get("job_id") or new_id,
         terms,
         arguments,
-        options.get("description") or _call_text(message.task, arguments),
+        options.get("description") or _call_text(message.task, arguments, tasks),
     )
 
 
@@ -308,10 +316,16 @@ def _key_of(message: Message[Any]) -> str:
     return f"{message.task}:{digest[:32]}"
 
 
-def _call_text(task: str, arguments: Arguments) -> str:
+def _call_text(
+    task: str, arguments: Arguments, tasks: Mapping[str, str] | None = None
+) -> str:
     """Return the call as RQ describes it, long arguments cut."""
-    texts = [_cut(value) for value in arguments.args]
-    if kwargs := arguments.kwargs:
+    args, kwargs = arguments
+    if tasks:
+        args = tuple([in_words(value, tasks) for value in args])
+        kwargs = {name: in_words(value, tasks) for name, value in kwargs.items()}
+    texts = [_cut(value) for value in args]
+    if kwargs:
         texts += sorted([f"{name}={_cut(value)}" for name, value in kwargs.items()])
     return f"{task}({', '.join(texts)})"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any, Self, cast
 
 #: The one key of an object that stands for a result.
 KEY = "headway:result"
@@ -89,6 +89,19 @@ def failures(value: object) -> Iterator[str]:
             yield from failures(each)
 
 
+class Words(str):
+    """A reference as a person reads it; no text in quotes."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> Self:
+        """Say whose result it is, without the module of a task."""
+        return super().__new__(cls, f"result of {name.rpartition('.')[2]}")
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def references(value: object) -> Iterator[Reference]:
     """Yield the references in lists, tuples and the values of dicts, however deep."""
     if isinstance(value, Reference):
@@ -135,6 +148,14 @@ def named(value: object) -> list[str]:
     found: dict[str, None] = {}
     resolved(value, found.setdefault)
     return list(found)
+
+
+def in_words(value: object, tasks: Mapping[str, str]) -> object:
+    """Return a value which has travelled with its references as a person reads them.
+
+    They name the task, where it is among `tasks` by id, else the job.
+    """
+    return resolved(value, lambda job_id: Words(tasks.get(job_id, job_id)))
 
 
 def resolved(value: object, result_of: Callable[[str], object]) -> object:
