@@ -164,6 +164,32 @@ def test_a_job_that_repeats_says_how_often_and_when_it_comes(client, queue, work
     assert "Due in 5" in page
 
 
+def test_a_job_that_was_stopped_says_why_it_ended(client, queue, redis, worker):
+    job = queue.enqueue("dashboard_tasks.hold", job_id="j")
+    with worker():
+        assert redis.blpop(["test:holding"], 30)
+        client.post("/jobs/j/stop")
+        until(lambda: job.get_status().value == "stopped", "stopped")
+        until(lambda: "Why it ended" in client.get("/jobs/j").text, "its reason")
+    assert "What went wrong before" not in client.get("/jobs/j").text
+
+
+def test_a_reason_that_announces_more_goes_on_with_its_end(client, queue, redis):
+    queue.enqueue("dashboard_tasks.echo", job_id="j")
+    error = "headway.errors.JobCrashedError: no worker is given it again:\n"
+    told = [f"2026-11-26, worker w-{number}: it was killed" for number in (1, 2)]
+    last = "the worker that ran it ended 2 times"
+    ended = {
+        "status": "failed",
+        "exc_info": "\n".join([error + told[0], told[1], last]),
+    }
+    redis.hset("rq:job:j", mapping=ended | {"headway_story": "\n".join(told)})
+    page = client.get("/jobs/j").text
+    assert f"again: {last}</p>" in page
+    assert "<summary>Traceback" in page
+    assert '<details data-key="traceback"><summary>' in page  # the list has its lines
+
+
 def test_delete_forgets_a_job_and_its_result(client, queue, redis, work):
     queue.enqueue("dashboard_tasks.fail", "no", job_id="j")
     work()
@@ -209,7 +235,7 @@ def test_all_failed_jobs_of_a_queue_are_requeued_at_once(client, queue, work):
     for number in range(5):
         queue.enqueue("dashboard_tasks.fail", str(number))
     work()
-    assert "Requeue all 5 of default" in client.get("/").text
+    assert "Requeue all failed of default" in client.get("/").text
     answer = client.post("/queues/default/requeue", headers={"X-Requested-With": "x"})
     assert answer.json["message"] == "Requeued 5 failed jobs of default."
     assert queue.count == 5
@@ -284,15 +310,16 @@ def test_the_search_field_leads_to_a_job(client):
     assert answer.location.startswith("/jobs/abc")
 
 
-@pytest.mark.parametrize("path", ["/", "/jobs/j", "/rq/", "/rq/0/data/queues.json"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/jobs/j", "/rq/", "/rq/0/view/workers", "/rq/0/data/queues.json"],
+)
 def test_pages_say_in_one_sentence_that_redis_is_away(path):
     with nowhere() as redis:
         answer = create_app(redis, OPEN).test_client().get(path)
-    # rq-dashboard's own pages are but frames, filled by the requests for data.
-    if path != "/rq/":
-        assert answer.status_code == 503
-        assert "Redis cannot be reached" in answer.text
-        assert answer.headers["Retry-After"] == "3"
+    assert answer.status_code == 503
+    assert "Redis cannot be reached" in answer.text
+    assert answer.headers["Retry-After"] == "3"
     assert "Traceback" not in answer.text
 
 

@@ -16,10 +16,9 @@ from redis.exceptions import RedisError
 
 from headway.backends.rq_jobs import RQJobs
 from headway.clock import SystemClock
-from headway.dashboard.sweep import SECONDS, Swept, total_of
+from headway.dashboard.sweep import SECONDS, Swept, failed
 from headway.errors import HeadwayError, JobNotFoundError, JobStateError
 from headway.job import Job
-from headway.observe import job_ids
 
 #: What the page of a job offers to cancel.
 WAITING = frozenset({"queued", "scheduled", "deferred", "rate_limited"})
@@ -66,19 +65,20 @@ class Actions:
             self.handle(job_id).delete()
 
     def requeue_failed(self, queue: str, limit: int | None = None) -> Swept:
-        """Run the failed jobs of a queue again, no more of them than there are now."""
-        total = total_of(self.redis, queue, "failed", limit)
+        """Run the failed jobs of a queue again, no more of them than there are now.
+
+        Those that somebody has stopped, alone or with their workflow, stay.
+        """
+        ids = failed(self.redis, queue)[:limit]
         clock = SystemClock()
         end = clock.monotonic() + SECONDS
         # Those that fail again meanwhile go to the end of the list, beyond these.
-        for done, job_id in enumerate(
-            job_ids(self.redis, queue, "failed", length=total)
-        ):
+        for done, job_id in enumerate(ids):
             if clock.monotonic() >= end:
-                return Swept(done, total - done)
+                return Swept(done, len(ids) - done)
             with suppress(JobNotFoundError, JobStateError):
                 self.requeue(job_id)
-        return Swept(total, 0)
+        return Swept(len(ids), 0)
 
     def pause(self, queue: str) -> None:
         """Let no worker begin a job of the queue."""

@@ -19,6 +19,7 @@ DONE = {
     "stop": "Its worker was told to stop it.",
     "delete": "Deleted, with its result.",
 }
+WITH_WORKFLOW = "Canceled, and with it what of its workflow has not begun."
 HELD = {
     "pause": "Paused {}: what runs goes on, and no Headway worker begins another job.",
     "resume": "Resumed {}.",
@@ -34,14 +35,16 @@ def pages(redis: Redis, options: Options, actions: Actions) -> Blueprint:
     def front() -> str:
         queues = observe.queues(redis, options.queues)
         names = [queue.name for queue in queues]
+        workers = observe.workers(redis)
         return render_template(
             "headway/front.html",
             queues=queues,
-            workers=observe.workers(redis),
+            workers=workers,
             failures=observe.recent_failures(redis, names, FAILURES_SHOWN),
             panels=read_panels(sources),
             put_aside=observe.put_aside(redis),
             unsent=observe.unsent(redis),
+            served={name for worker in workers for name in worker.queues},
         )
 
     @blueprint.get("/jobs/<job_id>")
@@ -55,11 +58,11 @@ def pages(redis: Redis, options: Options, actions: Actions) -> Blueprint:
         to = url_for("headway.job", job_id=wanted) if wanted else url_for(".front")
         return redirect(to, 303)
 
-    _add_actions(blueprint, actions)
+    _add_actions(blueprint, redis, actions)
     return blueprint
 
 
-def _add_actions(blueprint: Blueprint, actions: Actions) -> None:
+def _add_actions(blueprint: Blueprint, redis: Redis, actions: Actions) -> None:
     verbs: dict[str, Callable[[str], None]] = {
         "requeue": actions.requeue,
         "cancel": actions.cancel,
@@ -69,10 +72,11 @@ def _add_actions(blueprint: Blueprint, actions: Actions) -> None:
 
     @blueprint.post("/jobs/<job_id>/<any(requeue, cancel, stop, delete):verb>")
     def press(job_id: str, verb: str) -> Response:
+        of_workflow = verb == "cancel" and observe.ends_workflow(redis, job_id)
         verbs[verb](job_id)
         deleted = verb == "delete"
         page = url_for(".front") if deleted else url_for(".job", job_id=job_id)
-        return said(DONE[verb], then=page)
+        return said(WITH_WORKFLOW if of_workflow else DONE[verb], then=page)
 
     holds: dict[str, Callable[[str], None]] = {
         "pause": actions.pause,
@@ -88,5 +92,6 @@ def _add_actions(blueprint: Blueprint, actions: Actions) -> None:
     def requeue_failed(queue: str) -> Response:
         swept = actions.requeue_failed(queue, request.form.get("limit", type=int))
         rest = f"; {swept.left} to go, press again" if swept.left else ""
-        words = f"Requeued {swept.done} failed jobs of {queue}{rest}."
+        jobs = "job" if swept.done == 1 else "jobs"
+        words = f"Requeued {swept.done} failed {jobs} of {queue}{rest}."
         return said(words, then=url_for(".front"))

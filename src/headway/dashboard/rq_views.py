@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -109,6 +110,7 @@ class RQViews:
 
     def _page(self, name: str, instance_number: int, **values: object) -> str:
         _only_one(instance_number)
+        self._redis.ping()  # the page itself holds nothing of Redis: it would be empty
         return render_template(
             f"rq_dashboard/{name}.html",
             current_instance=0,
@@ -118,6 +120,8 @@ class RQViews:
             rq_version=VERSION,
             enable_delete=may_act(),
             front=url_for("headway.front"),
+            find=url_for("headway.find"),
+            schedules=url_for("schedules.every"),
             **values,
         )
 
@@ -152,15 +156,10 @@ class RQViews:
         if not page.isdecimal() or not per_page.isdecimal():
             abort(404, "A page has a number.")
         length, current = _per_page(per_page), max(int(page[:12]), 1)
-        ids = observe.job_ids(
-            self._redis,
-            queue_name,
-            registry_name,
-            offset=(current - 1) * length,
-            length=length,
-            newest_first=order == "dsc",
+        page_of, total = self._list(queue_name, registry_name)
+        ids = page_of(
+            offset=(current - 1) * length, length=length, newest_first=order == "dsc"
         )
-        total = observe.size(self._redis, queue_name, registry_name)
         to = _Pages(queue_name, registry_name, length, order)
         return jsonify(
             name=queue_name,
@@ -168,6 +167,15 @@ class RQViews:
             jobs=[_job(line) for line in observe.lines(self._redis, ids)],
             pagination=to.around(current, total),
         )
+
+    def _list(self, queue: str, registry: str) -> tuple[Callable[..., list[str]], int]:
+        """Return what finds a page of a list, and how long the list is."""
+        redis = self._redis
+        if registry == "queued":  # what another engine carries waits as well
+            page_of = partial(observe.waiting_ids, redis, queue)
+            return page_of, observe.waiting(redis, queue)
+        page_of = partial(observe.job_ids, redis, queue, registry)
+        return page_of, observe.size(redis, queue, registry)
 
     def job_info(self, instance_number: int, job_id: str) -> Response:
         """Answer with one job; what cannot be read hides only itself."""

@@ -16,7 +16,7 @@ from redis.client import Pipeline
 
 from headway.clock import SystemClock
 from headway.errors import JobStateError
-from headway.observe import job_ids, size
+from headway.observe import failed_alone, job_ids, size, waiting
 from headway.observe.registries import key
 from headway.wire import keys
 from headway.wire.reading import text
@@ -41,7 +41,7 @@ def empty(redis: Redis, queue: str, registry: str, limit: int | None = None) -> 
     """
     if registry == "started":
         raise JobStateError("running jobs are not deleted: wait, or stop their worker")
-    total = total_of(redis, queue, registry, limit)
+    total = _total_of(redis, queue, registry, limit)
     done = 0
     for step in _steps(total):
         taken = _take(redis, queue, registry, step)
@@ -73,6 +73,17 @@ def compact(redis: Redis, queue: str) -> Swept:
     return Swept(done, total - done - offset if done else 0)
 
 
+def failed(redis: Redis, queue: str) -> list[str]:
+    """Return the ids of a queue's failed jobs that nobody has stopped."""
+    ids = job_ids(redis, queue, "failed", length=size(redis, queue, "failed"))
+    steps = range(0, len(ids), STEP)
+    return [
+        job_id
+        for start in steps
+        for job_id in failed_alone(redis, ids[start : start + STEP])
+    ]
+
+
 def forget(pipeline: Pipeline, ids: Sequence[str]) -> None:
     """Add the removal of everything that RQ keeps of these jobs."""
     for job_id in ids:
@@ -86,12 +97,14 @@ def forget(pipeline: Pipeline, ids: Sequence[str]) -> None:
 
 def _take(redis: Redis, queue: str, registry: str, count: int) -> list[str]:
     """Take ids off a list. Who takes an id owns the job: nobody else will run it."""
-    place = key(queue, registry)
-    if registry == "queued":
-        popped: Any = redis.lpop(place, count)
-        return [text(job_id) for job_id in popped or ()]
-    popped = redis.zpopmin(place, count)
-    return [text(job_id) for job_id, _score in popped or ()]
+    if registry != "queued":
+        popped: Any = redis.zpopmin(key(queue, registry), count)
+        return [text(job_id) for job_id, _score in popped or ()]
+    popped = redis.lpop(key(queue, registry), count) or []
+    taken = [text(job_id) for job_id in popped]
+    if len(taken) < count:  # nor does another engine run what was sent and is gone
+        taken += _take(redis, queue, "sent", count - len(taken))
+    return taken
 
 
 def _without_data(redis: Redis, ids: Sequence[str]) -> list[str]:
@@ -102,9 +115,10 @@ def _without_data(redis: Redis, ids: Sequence[str]) -> list[str]:
     return [job_id for job_id, there in zip(ids, found, strict=True) if not there]
 
 
-def total_of(redis: Redis, queue: str, registry: str, limit: int | None) -> int:
+def _total_of(redis: Redis, queue: str, registry: str, limit: int | None) -> int:
     """Count what there is to do, so that what comes meanwhile is left alone."""
-    there = size(redis, queue, registry)
+    is_waiting = registry == "queued"
+    there = waiting(redis, queue) if is_waiting else size(redis, queue, registry)
     return there if limit is None else min(there, limit)
 
 

@@ -7,21 +7,32 @@ left open must not be what decides the fate of a job.
 
 from __future__ import annotations
 
+from headway.observe.flow import Given, ends_workflow, failed_alone
 from headway.observe.jobs import JobLine, JobPage, job, lines, recent_failures
 from headway.observe.queues import QueueInfo, queue_names, queues
-from headway.observe.registries import REGISTRIES, job_ids, put_aside, size
+from headway.observe.registries import (
+    REGISTRIES,
+    job_ids,
+    put_aside,
+    size,
+    waiting,
+    waiting_ids,
+)
 from headway.observe.schedules import Unsent, unsent
 from headway.observe.workers import WorkerInfo, workers
 from headway.wire.reading import Reading
 
 __all__ = [
     "REGISTRIES",
+    "Given",
     "JobLine",
     "JobPage",
     "QueueInfo",
     "Reading",
     "Unsent",
     "WorkerInfo",
+    "ends_workflow",
+    "failed_alone",
     "job",
     "job_ids",
     "lines",
@@ -31,5 +42,7 @@ __all__ = [
     "recent_failures",
     "size",
     "unsent",
+    "waiting",
+    "waiting_ids",
     "workers",
 ]

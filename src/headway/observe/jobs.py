@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -12,10 +12,18 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from headway.errors import JobNotFoundError
-from headway.job import Progress
+from headway.job import JobStatus, Progress
+from headway.observe.flow import (
+    GIVEN_FIELDS,
+    Given,
+    ends_workflow,
+    given,
+    spelled,
+    waited_for,
+)
 from headway.observe.registries import job_ids
 from headway.wire import keys
-from headway.wire.reading import Fields, Reading, pretty, read_json, text
+from headway.wire.reading import Fields, Reading, read_json, text
 from headway.wire.stored_job import (
     SUCCESSFUL,
     Call,
@@ -53,7 +61,9 @@ _PAGE_FIELDS = (
 #: A line that begins an exception's message in a traceback: `ValueError: ...`.
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:: .*)?$", re.MULTILINE)
 #: Fields of any size, which are asked for one by one.
-_LARGE = ("data", "meta", "result", "headway_story")
+_LARGE = ("data", "meta", "result", "headway_story", "exc_info")
+#: How many results of others a page tells of.
+_MOST_GIVEN = 100
 #: What Redis may answer for one value before a page leaves it unread.
 _MOST_BYTES = 8_000_000
 _TOO_LARGE = Fields(
@@ -92,7 +102,10 @@ class JobLine:
         """Return the line of the traceback that says what happened."""
         found = _EXCEPTION.findall(self.error)
         lines_ = self.error.strip().splitlines()
-        return (found or lines_ or [""])[-1]
+        reason = (found or lines_ or [""])[-1]
+        # What it announces stands below, and comes to an end in the last line.
+        goes_on = reason.endswith(":") and lines_[-1] != reason
+        return f"{reason} {lines_[-1].strip()}" if goes_on else reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +117,10 @@ class JobPage:
     call: Reading
     args: tuple[str, ...] = ()
     kwargs: dict[str, str] = field(default_factory=dict[str, str])
+    #: What stands for those of its arguments that are the results of others.
+    given: tuple[Given, ...] = ()
+    #: Whether the workflow that it is a node of ends with it, should it not finish.
+    ends_workflow: bool = False
     result: Reading
     meta: Reading
     progress: Progress | None = None
@@ -178,13 +195,23 @@ def job(redis: Redis, job_id: str) -> JobPage:
 
 def _page(redis: Redis, found: StoredJob, expires_in: int | None) -> JobPage:
     line, payload, meta = _line(found), found.payload, found.meta
+    if line.status == JobStatus.CANCELED:  # RQ keeps the time in its registry alone
+        ended = moment(_score(redis, found, keys.canceled))
+        line = replace(line, ended_at=line.ended_at or ended)
     extras, called = extras_in(meta), call(payload) or Call(task="")
+    flow = text(extras.get("workflow"))
+    by_others = _given(redis, called) if flow else ()
+    tasks = {each.id: each.task or each.id for each in by_others}
     return JobPage(
         line=line,
         task=called.task or line.name,
         call=payload,
-        args=tuple(pretty(value) for value in called.args),
-        kwargs={text(name): pretty(value) for name, value in called.kwargs.items()},
+        args=tuple(spelled(value, tasks) for value in called.args),
+        kwargs={
+            text(name): spelled(value, tasks) for name, value in called.kwargs.items()
+        },
+        given=by_others,
+        ends_workflow=bool(flow) and ends_workflow(redis, found.id),
         result=found.result,
         meta=meta,
         progress=progress_in(extras),
@@ -196,8 +223,23 @@ def _page(redis: Redis, found: StoredJob, expires_in: int | None) -> JobPage:
         repeats_left=found.fields.integer("repeats_left"),
         timeout=found.timeout,
         expires_in=expires_in,
-        due=moment(_score(redis, found)),
+        due=moment(_score(redis, found, keys.scheduled)),
         dependencies=_dependencies(redis, found.fields.raw("dependency_ids")),
+    )
+
+
+def _given(redis: Redis, called: Call) -> tuple[Given, ...]:
+    """Return the results that the arguments of a node stand for."""
+    ids = waited_for(called.args, called.kwargs)[:_MOST_GIVEN]
+    pipeline = redis.pipeline(transaction=False)
+    for id_ in ids:
+        pipeline.hmget(keys.job(id_), GIVEN_FIELDS)
+    answers = pipeline.execute(raise_on_error=False)
+    return tuple(
+        given(_stored(id_, _fields(GIVEN_FIELDS, values), outcome))
+        for id_, values, outcome in zip(
+            ids, answers, _outcomes(redis, ids), strict=True
+        )
     )
 
 
@@ -260,10 +302,12 @@ def _large(redis: Redis, place: str, sizes: Sequence[object]) -> dict[str, objec
     return large
 
 
-def _score(redis: Redis, found: StoredJob) -> float | None:
+def _score(
+    redis: Redis, found: StoredJob, registry: Callable[[str], str]
+) -> float | None:
     queue = found.fields.text("origin")
     try:
-        return redis.zscore(keys.scheduled(queue), found.id)
+        return redis.zscore(registry(queue), found.id)
     except ResponseError:
         return None  # a key of a wrong type
 

@@ -19,7 +19,7 @@ class QueueInfo:
     name: str
     #: Jobs by registry, "queued" being those that wait for a worker.
     counts: dict[str, int]
-    #: When the job at the head was enqueued; None for an empty queue.
+    #: When the job was enqueued that has waited longest; None for an empty queue.
     oldest: datetime | None = None
     #: True while no worker of ours begins a job of it.
     paused: bool = False
@@ -73,11 +73,14 @@ def _oldest(redis: Redis, names: Sequence[str]) -> list[datetime | None]:
     pipeline = redis.pipeline(transaction=False)
     for name in names:
         pipeline.lindex(key(name, "queued"), 0)
-    heads = [text(head) for head in pipeline.execute(raise_on_error=False)]
-    for head in heads:
-        pipeline.hget(keys.job(head), "enqueued_at")
-    times = pipeline.execute(raise_on_error=False)
-    return [Fields({"at": time}).moment("at") for time in times]
+        pipeline.zrange(key(name, "sent"), 0, 0)
+    for head in pipeline.execute(raise_on_error=False):
+        first = next(iter(head), None) if isinstance(head, list) else head
+        pipeline.hget(keys.job(text(first)), "enqueued_at")
+    answers = pipeline.execute(raise_on_error=False)
+    times = iter([Fields({"at": answer}).moment("at") for answer in answers])
+    pairs = zip(times, times, strict=True)
+    return [min(filter(None, pair), default=None) for pair in pairs]
 
 
 def _whole(answer: object) -> int:

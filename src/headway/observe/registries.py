@@ -50,6 +50,36 @@ def job_ids(
     return [job_id(member) for member in found]
 
 
+def waiting(redis: Redis, queue: str) -> int:
+    """Count the jobs that wait for a worker, here or in another engine's hands."""
+    return size(redis, queue, "queued") + size(redis, queue, "sent")
+
+
+def waiting_ids(
+    redis: Redis,
+    queue: str,
+    *,
+    offset: int = 0,
+    length: int = 10,
+    newest_first: bool = False,
+) -> list[str]:
+    """Return one page of those that wait; what another engine carries waits longest."""
+    places, start, found = ["sent", "queued"], offset, list[str]()
+    for place in reversed(places) if newest_first else places:
+        found += job_ids(
+            redis,
+            queue,
+            place,
+            offset=max(start, 0),
+            length=length - len(found),
+            newest_first=newest_first,
+        )
+        if len(found) == length:
+            break
+        start -= size(redis, queue, place)
+    return found
+
+
 def put_aside(redis: Redis, most: int = 20) -> list[str]:
     """Return ids that workers have put aside: their keys hold no job to be read."""
     try:
