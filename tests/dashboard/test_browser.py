@@ -256,13 +256,99 @@ def test_rq_dashboards_own_buttons_work(redis, queue, work, context, served):
     assert witness.seen == []
 
 
-def test_on_a_phone_nothing_is_cut_off(redis, queue, work, chrome, served):
+@pytest.fixture
+def phone(chrome):
+    context = chrome.new_context(viewport={"width": 360, "height": 740})
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+RQ_LIST = "/rq/0/view/jobs/default"
+
+
+def test_on_a_phone_nothing_is_cut_off(redis, queue, work, phone, served):
     queue.enqueue("dashboard_tasks.fail", "a" * 400, job_id="the-job")
     work()
-    context = chrome.new_context(viewport={"width": 360, "height": 740})
+    for number in range(30):
+        queue.enqueue("dashboard_tasks.echo", number)
+    lists = (f"{RQ_LIST}/queued/1/asc/15", f"{RQ_LIST}/failed/8/asc/1")
+    ours = ("/", "/jobs/the-job", "/jobs/nobody")
+    page = phone.new_page()
+    with served(create_app(redis, Options(open_on_loopback=True))) as url:
+        for path in (*ours, *lists, "/rq/0/view/job/the-job"):
+            page.goto(url + path)
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+            assert page.evaluate(CUT_OFF) == [], path
+
+
+#: Links and buttons of the content that stand out of its card.
+CUT_OFF = """
+    [...document.querySelectorAll(".card a, .card button, .section a, .section button")]
+        .filter((e) => e.offsetWidth && e.getBoundingClientRect().right > 360)
+        .map((e) => e.outerHTML)
+"""
+
+
+def test_a_queue_is_paused_from_a_phone(redis, queue, phone, served):
+    queue.enqueue("dashboard_tasks.echo")
+    page = phone.new_page()
+    with served(create_app(redis, Options(open_on_loopback=True))) as url:
+        page.goto(url)
+        pause = page.get_by_role("button", name="Pause queue default")
+        assert pause.bounding_box()["height"] >= 36
+        pause.click()
+        expect(page.get_by_role("button", name="Resume queue default")).to_be_visible()
+        expect(page.locator("td[data-label=Waiting]")).to_be_visible()
+    assert redis.smembers("headway:paused") == {b"default"}
+
+
+def test_rq_dashboard_is_as_dark_as_the_pages_beside_it(redis, queue, chrome, served):
+    queue.enqueue("dashboard_tasks.echo")
+    context = chrome.new_context(color_scheme="dark")
+    page = context.new_page()
+    ground = "getComputedStyle(document.body).backgroundColor"
+    with served(create_app(redis, Options(open_on_loopback=True))) as url:
+        page.goto(url)
+        dark = page.evaluate(ground)
+        page.goto(f"{url}{RQ_LIST}/queued/8/asc/1")
+        assert page.evaluate(ground) == dark == "rgb(14, 18, 20)"
+    context.close()
+
+
+def test_requeueing_all_asks_first(redis, queue, work, context, served):
+    for number in range(2):
+        queue.enqueue("dashboard_tasks.fail", "no", job_id=f"j{number}")
+    work()
     page = context.new_page()
     with served(create_app(redis, Options(open_on_loopback=True))) as url:
-        for path in ("/", "/jobs/the-job", "/jobs/nobody"):
-            page.goto(url + path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    context.close()
+        page.goto(url)
+        page.get_by_role("button", name="Requeue all failed of default").click()
+        expect(
+            page.get_by_text("Run all failed jobs of default again?")
+        ).to_be_visible()
+        page.get_by_role("button", name="Leave it").click()
+        assert queue.count == 0
+        page.get_by_role("button", name="Requeue all failed of default").click()
+        page.locator("#confirm-yes").click()
+        expect(page.get_by_text("Requeued 2 failed jobs of default.")).to_be_visible()
+    assert queue.count == 2
+
+
+def test_a_list_in_rq_dashboard_shows_the_end_of_a_traceback(
+    redis, queue, work, context, served
+):
+    queue.enqueue("dashboard_tasks.fail", "no", job_id="j")
+    work()
+    lines = "\n".join(f"  File {number}" for number in range(60))
+    error = f"Traceback\n{lines}\nValueError: the last line"
+    redis.xadd("rq:results:j", {"type": 2, "exc_string": error})
+    page = context.new_page()
+    with served(create_app(redis, Options(open_on_loopback=True))) as url:
+        page.goto(f"{url}{RQ_LIST}/failed/8/asc/1")
+        box = page.locator("pre.exc_info")
+        expect(box).to_contain_text("the last line")
+        # A column that begins at its end is scrolled from 0 to less.
+        assert box.evaluate("e => e.scrollHeight > e.clientHeight && e.scrollTop === 0")
+        assert box.evaluate("e => { e.scrollTop = -50; return e.scrollTop; }") == -50

@@ -6,7 +6,14 @@ import pytest
 import rq_dashboard
 from rq import Queue
 
-from headway.dashboard import rq_templates, sweep
+from headway.dashboard import (
+    Options,
+    Role,
+    Visitor,
+    create_app,
+    rq_templates,
+    sweep,
+)
 from headway.errors import ConfigurationError
 
 
@@ -206,6 +213,37 @@ def test_every_template_that_is_repaired_is_there():
     folder = Path(rq_dashboard.blueprint.root_path) / "templates/rq_dashboard"
     for name in rq_templates.REPAIRS:
         assert rq_templates.repaired(name, (folder / name).read_text())
+
+
+def test_who_may_only_look_is_offered_no_button(redis, queue):
+    queue.enqueue("dashboard_tasks.echo", job_id="j")
+    for role, offered in ((Role.VIEW, False), (Role.ACT, True)):
+        visitor = Visitor(name="bob", role=role)
+        options = Options(visitor=lambda _request, visitor=visitor: visitor)
+        client = create_app(redis, options).test_client()
+        of_one = client.get("/rq/0/view/job/j").text
+        failed = client.get("/rq/0/view/jobs/default/failed/8/asc/1").text
+        queued = client.get("/rq/0/view/jobs/default/queued/8/asc/1").text
+        assert ('id="requeue-job-btn"' in of_one) is offered
+        assert ('id="requeue-all-btn"' in failed) is offered
+        assert ('data-role="requeue-job-btn" class' in failed) is offered
+        assert ('id="compact-btn"' in queued) is offered
+
+
+def test_what_a_button_asks_names_its_queue(client):
+    page = client.get("/rq/0/view/jobs/night/failed/8/asc/1").text
+    assert 'modalConfirm("delete all failed jobs of night"' in page
+    assert 'modalConfirm("requeue all failed jobs of night"' in page
+    assert 'modalConfirm("compact night"' in page
+    hostile = client.get("/rq/0/view/jobs/');alert(1);('/queued/8/asc/1").text
+    assert "');alert(1);('" not in hostile
+
+
+def test_its_pages_lead_to_schedules_and_find_jobs(client):
+    page = client.get("/rq/").text
+    assert 'href="/schedules"' in page
+    assert '<form id="navbar-find" action="/jobs/"' in page
+    assert "[0]" not in page
 
 
 def test_its_own_connection_is_never_made(app):

@@ -22,6 +22,20 @@ EVERYWHERE = (
     (re.compile(r"<%="), "<%-"),
     (re.compile(r"<script\b"), '<script nonce="{{ csp_nonce }}"'),
 )
+#: What our own pages have at their top.
+_SCHEDULES = """\
+                    <li class="nav-item">
+                        <a href="{{ schedules }}" class="nav-link">Schedules</a>
+                    </li>
+"""
+_FIND = """\
+                <form id="navbar-find" action="{{ find }}" role="search">
+                    <input type="search" name="id" class="form-control form-control-sm"
+                        placeholder="Find a job by id" aria-label="Job id">
+                </form>
+"""
+_IF_MAY_ACT = "{% if enable_delete %}"
+_REQUEUE = '<button id="requeue-job-btn"'
 #: In one template each: what stands there, and what shall.
 REPAIRS: dict[str, tuple[tuple[str, str], ...]] = {
     "base.html": (
@@ -37,8 +51,14 @@ REPAIRS: dict[str, tuple[tuple[str, str], ...]] = {
             '<a class="navbar-brand">RQ-dashboard</a>',
             '<a class="navbar-brand" href="{{ front }}">&larr; {{ title }}</a>',
         ),
+        ("                </ul>\n", f"{_SCHEDULES}                </ul>\n{_FIND}"),
+        ("[{{ instance_list.index(instance) }}] {{ instance }}", "{{ instance }}"),
     ),
-    "job.html": (("JSON.stringify(d.result, null, 2)", "d.result"),),
+    "job.html": (
+        ("JSON.stringify(d.result, null, 2)", "d.result"),
+        (_REQUEUE, f"{_IF_MAY_ACT}{_REQUEUE}"),
+        (">Requeue</button>", ">Requeue</button>{% endif %}"),
+    ),
     "jobs.html": (
         (
             "This list below contains all the queued jobs on queue",
@@ -48,8 +68,31 @@ REPAIRS: dict[str, tuple[tuple[str, str], ...]] = {
             "<option {% if registry_name == 'started' %}",
             "{{ ready_option }}<option {% if registry_name == 'started' %}",
         ),
+        (
+            "{% if registry_name == 'queued' %}\n",
+            "{% if registry_name == 'queued' and enable_delete %}\n",
+        ),
+        (
+            "{% if registry_name == 'failed' %}\n",
+            "{% if registry_name == 'failed' and enable_delete %}\n",
+        ),
+        (
+            '<a href="#" data-role="requeue-job-btn"',
+            _IF_MAY_ACT + '<a href="#" data-role="requeue-job-btn"',
+        ),
+        (">Requeue</a>", ">Requeue</a>{% endif %}"),
     ),
-    "scripts/jobs.js": (("'{{ queue.name }}'", "{{ queue.name|tojson }}"),),
+    "scripts/jobs.js": (
+        ("'{{ queue.name }}'", "{{ queue.name|tojson }}"),
+        *[
+            (f"modalConfirm('{verb}'", f"modalConfirm({{{{ ({said})|tojson }}}}")
+            for verb, said in (
+                ("empty", "'delete all ' ~ registry_name ~ ' jobs of ' ~ queue.name"),
+                ("compact", "'compact ' ~ queue.name"),
+                ("requeue all", "'requeue all failed jobs of ' ~ queue.name"),
+            )
+        ],
+    ),
 }
 
 
