@@ -34,6 +34,7 @@ def create_app(host: str = "0.0.0.0") -> Flask:  # noqa: S104 - the strict assum
         panels=(last_ingest,),
         job=app.job,
         schedules=app.schedules,
+        parameters=app.registry.parameters,
     )
     return headway.dashboard.create_app(settings.redis_url, options)
 

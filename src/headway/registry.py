@@ -14,6 +14,7 @@ from headway.errors import (
     TaskNotAllowedError,
     UnknownTaskError,
 )
+from headway.parameters import parameters
 from headway.task import DefinedTask
 
 #: Makes the task of an undecorated function, and of the name that travelled.
@@ -97,6 +98,11 @@ class Registry:
     def _plain(self, function: Callable[..., Any], name: str) -> DefinedTask[..., Any]:
         # Kept, since a task learns its function's annotations only once.
         return self._plain_tasks.setdefault(name, self._make_task(function, name))
+
+    def parameters(self, name: str) -> tuple[str, ...]:
+        """Return the names of a task's parameters; its module is read, not imported."""
+        module_name, _, function = name.rpartition(".")
+        return parameters(module_name, function) if self.covers(module_name) else ()
 
     def is_task(self, name: str) -> bool:
         """Tell whether it is the name of a task that was defined as one."""

@@ -149,6 +149,16 @@ def test_all_failed_are_requeued_but_those_that_somebody_has_stopped(
     assert redis.hgetall(keys.job("w-1")) == before
 
 
+def test_arguments_have_the_names_of_their_parameters(redis, application, client, echo):
+    echo.enqueue({"pages": 3})
+    job = echo.using(job_id="j").enqueue(7, colour="blue")
+    assert "Arguments 1 7 colour" in words(client.get(f"/jobs/{job.id}"))
+    named = application.registry.parameters
+    options = Options(open_on_loopback=True, parameters=named)
+    client = create_app(redis, options).test_client()
+    assert "Arguments value 7 colour" in words(client.get(f"/jobs/{job.id}"))
+
+
 def test_buttons_of_a_handle_cancel_a_node_as_well(redis, application, echo):
     chain(echo.message(1), echo.message(previous)).enqueue(workflow_id="w")
     options = Options(open_on_loopback=True, job=application.job)

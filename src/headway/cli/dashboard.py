@@ -73,5 +73,6 @@ def _plain(app: App, settings: Settings, host: str) -> Flask:
         queues=tuple(queue.name for queue in app.queues),
         job=app.job,
         schedules=app.schedules,
+        parameters=app.registry.parameters,
     )
     return create_app(wire_client.connect(settings.redis_url or ""), options)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import secrets
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -79,15 +80,21 @@ def _configure(app: Flask, options: Options) -> None:
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
+    parameters = options.parameters or _unknown
     title, refresh = options.title, int(options.refresh.total_seconds() * 1000)
     app.context_processor(
         lambda: {
             "title": title,
             "refresh": refresh,
             "asset": _Assets(app),
+            "parameters": parameters,
             "blueprints": app.blueprints,
         }
     )
+
+
+def _unknown(task: str) -> Sequence[str]:  # noqa: ARG001 - whichever it is
+    return ()
 
 
 class _OnePart(UnicodeConverter):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -64,6 +64,8 @@ class Options:
     job: Callable[[str], Job[Any]] | None = None
     #: What is sent by itself, as `app.schedules`; None shows none.
     schedules: Schedules | None = None
+    #: Names a task's parameters, as `app.registry.parameters`; None numbers arguments.
+    parameters: Callable[[str], Sequence[str]] | None = None
     title: str = "Headway"
     refresh: timedelta = timedelta(seconds=3)
     session: timedelta = timedelta(hours=12)
