@@ -7,6 +7,7 @@ import pytest
 from headway import App, Failure, Queue, chain, chord, group, previous, workflow
 from headway.errors import ArgumentError, ConfigurationError
 from headway.flow import MOST_NODES, Flow
+from headway.testing import in_memory
 
 app = App(queues=[Queue("default")], tasks="tests", engine="memory")
 
@@ -19,6 +20,11 @@ def add(one: int, other: int = 1) -> int:
 @app.task
 def total(numbers: list[int]) -> int:
     return sum(numbers)
+
+
+@app.task
+def held(value: dict[str, str]) -> None:
+    """Take an argument that only looks like a reference."""
 
 
 def edges(flow: Flow[object]) -> dict[str, tuple[str, ...]]:
@@ -196,3 +202,23 @@ def test_a_failure_fits_an_annotation_that_names_it():
     failure = {"job_id": "j", "task": "t", "status": "failed", "error": "E"}
     [read], _ = look.signature.read([failure], {})
     assert read == Failure(job_id="j", task="t", status="failed", error="E")
+
+
+def test_a_description_names_the_tasks_whose_results_are_waited_for():
+    one = add.message(1)
+    nested = total.message([one.result, add.message(one.result).result])
+    with in_memory(app) as harness:
+        workflow(nested).enqueue(workflow_id="w")
+        said = [job.description for job in harness.jobs]
+    prefix = f"{__name__}."
+    assert [each.removeprefix(prefix) for each in said] == [
+        "add(1)",
+        "add(result of add)",
+        "total([result of add, result of add])",
+    ]
+
+
+def test_what_looks_like_a_reference_is_described_as_it_is_where_it_is_none():
+    with in_memory(app) as harness:
+        held.enqueue({"headway:result": "w-1"})
+        assert harness.jobs[0].description.endswith("({'headway:result': 'w-1'})")
