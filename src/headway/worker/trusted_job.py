@@ -8,13 +8,14 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rq.defaults import DEFAULT_FAILURE_TTL
 from rq.job import Job as RQJob
 from rq.job import JobStatus
 from rq.serializers import DefaultSerializer, JSONSerializer
 
 from headway.app import App
 from headway.errors import HeadwayError, UnreadableJobError
-from headway.wire import job_hash
+from headway.wire import job_hash, keys
 from headway.wire.reading import text
 from headway.worker import payload
 
@@ -125,6 +126,18 @@ class TrustedJob(RQJob):
         self._status = status
         if pipeline is not None:
             super().set_status(status, pipeline)
+
+    def _handle_failure(
+        self,
+        exc_string: str,
+        pipeline: Pipeline,
+        *about: Any,  # noqa: ANN401 - RQ's own signature
+        **more: Any,  # noqa: ANN401
+    ) -> None:
+        super()._handle_failure(exc_string, pipeline, *about, **more)
+        # RQ keeps the reason for ever, and the job for a year.
+        if self.failure_ttl is None:
+            pipeline.expire(keys.results(self.id), DEFAULT_FAILURE_TTL)
 
     def _deserialize_data(self) -> None:
         if self.serializer is DefaultSerializer:  # accepted by name, in `of`
