@@ -207,6 +207,19 @@ def test_failed_jobs_are_listed_requeued_and_forgotten(command, basic):
     assert jobs[0].status == "queued"
 
 
+def test_a_node_that_was_requeued_with_its_workflow_is_counted(command, basic):
+    flow = basic.fail.using(on_failure="continue").map(["a", "b", "c"]).enqueue()
+    alone = basic.fail.enqueue("alone")
+    command("headway", "worker", "--burst")
+    done = command("headway", "failed", "requeue", "--all")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "4 requeued\n", "")
+    assert [each.status for each in flow.tree().nodes.values()] == ["queued"] * 3
+    assert alone.status == "queued"
+    again = command("headway", "failed", "requeue", alone.id)
+    assert (again.returncode, again.stdout) == (1, "0 requeued\n")
+    assert f"job {alone.id} is queued" in again.stderr
+
+
 def test_a_job_that_did_not_fail_is_not_forgotten(command, basic):
     job = basic.add.enqueue(1)
     done = command("headway", "failed", "delete", job.id)

@@ -3,18 +3,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
+from functools import cached_property, partial
 
 import click
 
 from headway.app import App
 from headway.cli.environment import Here
 from headway.cli.timetable import plain
-from headway.errors import HeadwayError, JobStateError, StoreError
+from headway.errors import (
+    HeadwayError,
+    JobNotFoundError,
+    JobStateError,
+    StoreError,
+)
 from headway.job import JobInfo, JobStatus
 
 #: What one command looks at, at most.
 MOST = 10_000
+_ENDED = (JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
 
 
 @click.group()
@@ -63,7 +69,7 @@ def requeue(
 ) -> None:
     """Run failed jobs again, with all their attempts."""
     ids = _chosen(here.app, job_ids, queue, every=every)
-    _each(ids, lambda job_id: here.app.job(job_id).requeue(), "requeued")
+    _each(ids, _Again(here.app, ids), "requeued")
 
 
 @failed.command()
@@ -75,6 +81,32 @@ def delete(
     """Forget failed jobs."""
     ids = _chosen(here.app, job_ids, queue, every=every)
     _each(ids, partial(_delete, here.app), "deleted")
+
+
+class _Again:
+    """Requeues jobs: with a node all of its workflow, and so others of them as well."""
+
+    def __init__(self, app: App, ids: list[str]) -> None:
+        self._app = app
+        self._ids = ids
+
+    @cached_property
+    def _had_ended(self) -> set[str]:
+        return {job_id for job_id in self._ids if self._has_ended(job_id)}
+
+    def __call__(self, job_id: str) -> None:
+        had_ended = job_id in self._had_ended
+        try:
+            self._app.job(job_id).requeue()
+        except JobStateError:
+            if not had_ended or self._has_ended(job_id):
+                raise
+
+    def _has_ended(self, job_id: str) -> bool:
+        try:
+            return self._app.job(job_id).status in _ENDED
+        except JobNotFoundError:
+            return False
 
 
 def _delete(app: App, job_id: str) -> None:
