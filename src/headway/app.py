@@ -401,13 +401,10 @@ class App:
         workflow_id = workflow_id or new_id()
         plan = flow.plan(workflow_id, workflow_id)
         backend, envelopes = self._sealed(plan)
-        if other := backend.workflows.send(plan, envelopes):
-            raise DuplicateJobError(
-                f"workflow {workflow_id}: there is a job {other} already; nothing was "
-                "sent: give the message another job_id, or none"
-            )
-        self._tell_of_workflow(envelopes, backend)
-        return self._workflow(workflow_id, backend)
+        is_new = backend.workflows.send(plan, envelopes)
+        if is_new:
+            self._tell_of_workflow(envelopes, backend)
+        return replace(self._workflow(workflow_id, backend), duplicate=not is_new)
 
     def grow_workflow(
         self, flow: Flow[Any], workflow_id: str, node: str, lease: tuple[str, str]

@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from headway.errors import JobFailedError, JobStateError, ResultTimeoutError
+from headway.errors import (
+    DuplicateJobError,
+    JobFailedError,
+    JobStateError,
+    ResultTimeoutError,
+)
 from headway.job import Job, JobStatus, Progress
 from headway.message import Envelope, Message
 from headway.options import OnFailure
@@ -116,12 +121,13 @@ class WorkflowInfo:
 class WorkflowStore(Protocol):
     """What an engine's store does for workflows."""
 
-    def send(self, plan: Plan, envelopes: Sequence[Envelope]) -> str:
-        """Write a workflow, all of it or nothing; return the id of a job in the way.
+    def send(self, plan: Plan, envelopes: Sequence[Envelope]) -> bool:
+        """Write a workflow, all of it or nothing; tell whether it was not there.
 
         One that is there already is left as it is.
 
         Raises:
+            DuplicateJobError: a job is in the way.
             EnqueueError: the store did not confirm; says whether it may have.
         """
         ...
@@ -195,6 +201,8 @@ class Workflow(Generic[R_co]):
     job_of: Callable[[str], Job[Any]] = field(repr=False, compare=False)
     #: Turns the stored result of a task into what it is annotated to return.
     read_result: Callable[[str, object], Any] = field(repr=False, compare=False)
+    #: True when the call met a workflow of this id, which this handle is of.
+    duplicate: bool = field(default=False, compare=False)
 
     @property
     def status(self) -> JobStatus:
@@ -291,6 +299,14 @@ class Workflow(Generic[R_co]):
         if tree.failed_by not in tree.nodes:
             return ""
         return self.job(tree.failed_by).info().error or ""
+
+
+def in_the_way(workflow_id: str, job_id: str) -> DuplicateJobError:
+    """Say why a workflow is not sent."""
+    return DuplicateJobError(
+        f"workflow {workflow_id}: there is a job {job_id} already; nothing was "
+        "sent: give the message another job_id, or none"
+    )
 
 
 def not_to_be_retried(workflow_id: str, status: str) -> JobStateError:

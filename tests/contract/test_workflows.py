@@ -17,6 +17,7 @@ from headway.errors import (
     JobStateError,
     ResultTimeoutError,
 )
+from headway.events import JobEnqueued
 from tests.contract.cells import OURS, needs
 
 ENGINES = OURS
@@ -522,10 +523,20 @@ def test_a_workflow_is_found_again_by_its_id(engine):
 
 
 def test_a_workflow_that_is_sent_twice_is_there_once(engine, log):
-    for _ in range(2):
-        workflow(engine.tasks.order.message("x")).enqueue(workflow_id="mine")
+    flow = workflow(engine.tasks.order.message("x"))
+    one, other = [flow.enqueue(workflow_id="mine") for _ in range(2)]
+    assert (one.duplicate, other.duplicate) == (False, True)
+    assert one == other
     engine.work()
     assert log() == ["x"]
+
+
+def test_only_what_is_sent_is_told_of(engine):
+    told: list[str] = []
+    engine.app.subscribe(lambda event: told.append(event.job_id), JobEnqueued)
+    for _ in range(2):
+        chain(engine.tasks.add.message(1), engine.tasks.add).enqueue(workflow_id="mine")
+    assert told == ["mine-1", "mine-2"]
 
 
 def test_a_job_in_the_way_refuses_the_whole(engine, log):

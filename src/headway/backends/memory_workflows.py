@@ -12,7 +12,14 @@ from headway.errors import ArgumentError, JobNotFoundError
 from headway.job import JobInfo, JobStatus
 from headway.message import Envelope
 from headway.reference import Failure, named, reference_to, resolved
-from headway.workflows import Node, NodeInfo, Plan, WorkflowInfo, not_to_be_retried
+from headway.workflows import (
+    Node,
+    NodeInfo,
+    Plan,
+    WorkflowInfo,
+    in_the_way,
+    not_to_be_retried,
+)
 
 _WAITS = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 
@@ -93,17 +100,17 @@ class MemoryWorkflows:
 
     # Sending
 
-    def send(self, plan: Plan, envelopes: Sequence[Envelope]) -> str:
-        """Keep a workflow, all of it or nothing; return the id of a job in the way."""
+    def send(self, plan: Plan, envelopes: Sequence[Envelope]) -> bool:
+        """Keep a workflow, all of it or nothing; tell whether it was not there."""
         with self._lock:
             if plan.id in self._flows:
-                return ""
+                return False
             if there := [each.id for each in envelopes if self._jobs.find(each.id)]:
-                return there[0]
+                raise in_the_way(plan.id, there[0])
             flow = self._flows[plan.id] = _Flow(result=plan.result)
             self._write(flow, plan.nodes, envelopes)
         self._jobs.sent()
-        return ""
+        return True
 
     def grow(
         self,

@@ -22,7 +22,14 @@ from headway.wire.outage import Asker, explained, way_out
 from headway.wire.reading import Fields, text
 from headway.wire.scripts import Scripts, Value
 from headway.wire.stored_job import StoredJob, newest
-from headway.workflows import Node, NodeInfo, Plan, WorkflowInfo, not_to_be_retried
+from headway.workflows import (
+    Node,
+    NodeInfo,
+    Plan,
+    WorkflowInfo,
+    in_the_way,
+    not_to_be_retried,
+)
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -53,14 +60,17 @@ class RQWorkflows(Asker):
 
     # Sending
 
-    def send(self, plan: Plan, envelopes: Sequence[Envelope]) -> str:
-        """Write a workflow, all of it or nothing; return the id of a job in the way.
+    def send(self, plan: Plan, envelopes: Sequence[Envelope]) -> bool:
+        """Write a workflow, all of it or nothing; tell whether it was not there.
 
         Raises:
+            DuplicateJobError: a job is in the way.
             EnqueueError: Redis did not confirm; says whether it may have.
         """
-        _, other = self._add(plan, envelopes, "", ("", ""))
-        return other
+        answer, other = self._add(plan, envelopes, "", ("", ""))
+        if answer == "taken":
+            raise in_the_way(plan.id, other)
+        return answer == "done"
 
     def grow(
         self,
