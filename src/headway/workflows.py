@@ -12,8 +12,10 @@ from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from headway.errors import (
+    ArgumentError,
     DuplicateJobError,
     JobFailedError,
+    JobNotFoundError,
     JobStateError,
     ResultTimeoutError,
 )
@@ -98,7 +100,7 @@ class WorkflowInfo:
             if not node.parents and not node.undoes:
                 self._draw(node, "  ", lines, shown)
         lines += [
-            f"  {node.task} {node.status}, undoes {node.undoes}"
+            f"  {node.task} {node.status} ({node.id}), undoes {node.undoes}{_why(node)}"
             for node in self.nodes.values()
             if node.undoes
         ]
@@ -111,8 +113,7 @@ class WorkflowInfo:
         if node.parents and not shown.issuperset(node.parents):
             return
         shown.add(node.id)
-        why = f": {node.error}" if node.error else ""
-        lines.append(f"{indent}{node.task} {node.status} ({node.id}){why}")
+        lines.append(f"{indent}{node.task} {node.status} ({node.id}){_why(node)}")
         for child in node.children:
             if child not in shown:
                 self._draw(self.nodes[child], indent + "  ", lines, shown)
@@ -182,11 +183,11 @@ class WorkflowStore(Protocol):
         ...
 
     def retry(self, workflow_id: str) -> None:
-        """Run what has failed, was canceled or was undone again.
+        """Run again what has failed, was canceled or was undone, and what is behind.
 
         Raises:
             JobNotFoundError: there is no such workflow.
-            JobStateError: it has not failed, or not ended yet.
+            JobStateError: nothing of it can be run again; says why.
         """
         ...
 
@@ -256,7 +257,13 @@ class Workflow(Generic[R_co]):
         if status is not JobStatus.FINISHED:
             raise JobFailedError(self._reason(tree), traceback=self._traceback(tree))
         ids = named(tree.result)
-        stored = dict(zip(ids, self.store.results(self.id, ids), strict=True))
+        try:
+            stored = dict(zip(ids, self.store.results(self.id, ids), strict=True))
+        except ArgumentError as error:
+            raise JobNotFoundError(
+                f"workflow {self.id} has finished, and {error}: its job was deleted, "
+                "or its time to live is over (`result_ttl`, 500 s if nothing is said)"
+            ) from error
 
         def read(job_id: str) -> object:
             value = stored[job_id]
@@ -280,9 +287,11 @@ class Workflow(Generic[R_co]):
     def retry(self) -> None:
         """Run what has failed, was canceled or was undone again; the rest stays.
 
+        What has finished behind a failure that it was given runs again as well.
+
         Raises:
             JobNotFoundError: the workflow is gone.
-            JobStateError: it has not failed, or not ended yet.
+            JobStateError: nothing of it can be run again; says why.
         """
         self.store.retry(self.id)
 
@@ -290,15 +299,33 @@ class Workflow(Generic[R_co]):
         if tree.failed_by not in tree.nodes:
             return f"workflow {self.id} was canceled"
         node = tree.nodes[tree.failed_by]
-        return (
-            f"workflow {self.id} failed: {node.task} (job {node.id}) ended as "
-            f"{node.status}: {node.error or 'no reason was recorded'}"
-        )
+        ended = f"ended as {node.status}: {node.error or 'no reason was recorded'}"
+        if node.status in (JobStatus.STOPPED, JobStatus.CANCELED) and not node.error:
+            ended = f"was {node.status}"
+        return f"workflow {self.id} failed: {node.task} (job {node.id}) {ended}"
 
     def _traceback(self, tree: WorkflowInfo) -> str:
         if tree.failed_by not in tree.nodes:
             return ""
-        return self.job(tree.failed_by).info().error or ""
+        try:
+            return self.job(tree.failed_by).info().error or ""
+        except JobNotFoundError:  # it was deleted
+            return ""
+
+
+def _why(node: NodeInfo) -> str:
+    return f": {node.error}" if node.error else ""
+
+
+def of_gone_job(end: str, workflow: JobStatus) -> tuple[JobStatus, str]:
+    """Return the status of a node whose job is gone, and the reason in words.
+
+    `end` is how it ended, where that was noted: of those that have not finished.
+    """
+    if end == "deleted" or not (end or workflow is JobStatus.FINISHED):
+        return JobStatus.FAILED, "its job was deleted"
+    gone = "its job is gone: it was deleted, or its time to live is over"
+    return JobStatus(end or JobStatus.FINISHED), gone
 
 
 def in_the_way(workflow_id: str, job_id: str) -> DuplicateJobError:
@@ -312,8 +339,10 @@ def in_the_way(workflow_id: str, job_id: str) -> DuplicateJobError:
 def not_to_be_retried(workflow_id: str, status: str) -> JobStateError:
     """Say why a workflow is not run again."""
     said = {
-        "started": "has not ended",
-        "finished": "has finished",
-        "gone": "has a node whose job was deleted: send it anew",
+        "": "is not known any more, and a node is not run without it: send it anew",
+        "started": "has not ended: retry it when it has",
+        "finished": "has finished, and nothing of it has failed: send it anew",
+        "gone": "has a node whose job is gone: send it anew",
+        "grown": "has a node behind a failure that has fanned out: send it anew",
     }.get(status, f"is {status}, and some of it still runs: retry it when that is over")
     return JobStateError(f"workflow {workflow_id} {said}")

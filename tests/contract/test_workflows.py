@@ -289,6 +289,40 @@ def test_a_node_that_is_deleted_leads_to_what_its_failure_would(engine):
     flow = chain(add.message(1), add).enqueue()
     flow.job(next(iter(flow.tree().nodes))).delete()
     assert flow.status is JobStatus.FAILED
+    with pytest.raises(JobFailedError, match=r"basic\.add .*-1.*: its job was deleted"):
+        flow.result(timeout=5)
+    assert "failed" in str(flow.tree()).splitlines()[1]
+    assert str(flow.tree()).splitlines()[1].endswith("-1): its job was deleted")
+
+
+def test_a_node_that_is_deleted_is_a_failure_for_those_that_go_on(engine):
+    tasks = engine.tasks
+    one = tasks.add.using(on_failure="continue").message(1)
+    flow = group(one, tasks.add.message(2)).enqueue()
+    flow.job(next(iter(flow.tree().nodes))).delete()
+    engine.work()
+    deleted, well = flow.result(timeout=5)
+    assert (deleted.status, deleted.error, well) == ("deleted", "", 3)
+
+
+def test_a_result_that_is_gone_is_no_failure(engine):
+    flow = chain(engine.tasks.add.message(1), engine.tasks.add).enqueue()
+    engine.work()
+    *_, last = flow.tree().nodes
+    flow.job(last).delete()  # as when its time to live is over
+    assert flow.status is JobStatus.FINISHED
+    with pytest.raises(JobNotFoundError, match=r"finished.* is gone.*result_ttl"):
+        flow.result(timeout=5)
+    assert _statuses(flow) == ["finished", "finished"]
+    assert "its job is gone" in str(flow.tree()).splitlines()[-1]
+
+
+def test_a_node_that_is_stopped_or_canceled_says_no_more_than_that(engine):
+    add = engine.tasks.add
+    flow = chain(add.message(1), add).enqueue()
+    flow.job(next(iter(flow.tree().nodes))).cancel()
+    with pytest.raises(JobFailedError, match=r"add \(job .*-1\) was canceled$"):
+        flow.result(timeout=5)
 
 
 def test_a_node_that_expires_leads_to_what_its_failure_would(engine):
@@ -343,6 +377,16 @@ def test_what_undoes_a_job_gets_its_result(engine):
     engine.work()
     (undone,) = [node for node in flow.tree().nodes.values() if node.undoes]
     assert flow.job(undone).result(timeout=5) == 3
+
+
+def test_a_tree_says_which_compensation_has_failed_and_why(engine):
+    tasks = engine.tasks
+    pay = tasks.order.using(compensate=tasks.fail.message("no money"))
+    flow = chain(pay.message("1"), tasks.fail.message("x")).enqueue(workflow_id="w")
+    engine.work()
+    assert str(flow.tree()).splitlines()[-1] == (
+        "  sample_tasks.basic.fail failed (w-2), undoes w-1: ValueError: no money"
+    )
 
 
 def test_a_failure_that_others_go_on_after_is_undone_at_once_and_alone(engine, log):
@@ -490,6 +534,14 @@ def test_what_has_not_failed_is_not_retried(engine):
     engine.work()
     with pytest.raises(JobStateError, match="has finished"):
         flow.retry()
+
+
+def test_the_nodes_of_a_fan_out_leave_the_others_in_their_order(engine):
+    add = engine.tasks.add
+    flow = chain(engine.tasks.spread.message([1, 2]), *[add] * 5).enqueue()
+    order = list(flow.tree().nodes)
+    engine.work()
+    assert list(flow.tree().nodes)[:6] == order
 
 
 def test_progress_counts_nodes(engine):

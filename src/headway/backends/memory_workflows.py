@@ -19,6 +19,7 @@ from headway.workflows import (
     WorkflowInfo,
     in_the_way,
     not_to_be_retried,
+    of_gone_job,
 )
 
 _WAITS = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
@@ -65,6 +66,8 @@ class _Flow:
     #: Compensations that are to be sent, the next one first; those never sent so far.
     undo: deque[str] = field(default_factory=deque[str])
     armed: set[str] = field(default_factory=set[str])
+    #: How those nodes ended that did not finish.
+    ends: dict[str, str] = field(default_factory=dict[str, str])
     undoing: str = ""
     #: What those stand for that have asked for others.
     became: dict[str, object] = field(default_factory=dict[str, object])
@@ -165,6 +168,8 @@ class MemoryWorkflows:
         if node.undoes:
             flow.undoing = "" if flow.undoing == job_id else flow.undoing
         else:
+            if not went_well:
+                flow.ends[job_id] = status
             if node.undo and status != JobStatus.CANCELED:
                 alone = goes_on and not went_well and continues
                 if not (alone and self._undo(flow, node.undo)):
@@ -233,7 +238,9 @@ class MemoryWorkflows:
         """Return a snapshot."""
         flow = self._flow(workflow_id)
         shown = {
-            name: node for name, node in flow.nodes.items() if name not in flow.armed
+            name: node
+            for name, node in flow.nodes.items()
+            if name not in flow.armed and (self._jobs.find(name) or not node.undoes)
         }
         return WorkflowInfo(
             id=workflow_id,
@@ -247,14 +254,16 @@ class MemoryWorkflows:
     def _node(self, flow: _Flow, node: Node) -> NodeInfo:
         info = self._jobs.find(node.id)
         children = [name for name, one in flow.nodes.items() if node.id in one.parents]
+        gone = of_gone_job(flow.ends.get(node.id, ""), flow.status)
+        status, error = (info.status, _last_line(info)) if info else gone
         return NodeInfo(
             id=node.id,
             task=node.message.task,
-            status=info.status if info else JobStatus.FAILED,
+            status=status,
             parents=node.parents,
             children=tuple(children),
             undoes=node.undoes,
-            error=_last_line(info),
+            error=error,
         )
 
     def results(self, workflow_id: str, ids: Sequence[str]) -> list[object]:
@@ -266,11 +275,14 @@ class MemoryWorkflows:
         if job_id in flow.became:
             return resolved(flow.became[job_id], lambda each: self._result(flow, each))
         info, task = self._jobs.find(job_id), flow.nodes[job_id].message.task
-        status = info.status if info else "deleted"
-        if info and status == JobStatus.FINISHED:
+        if info and info.status is JobStatus.FINISHED:
             return info.result
         if info and not info.status.is_final:
-            raise ArgumentError(f"job {job_id} ({task}) has no result: it is {status}")
+            state = f"not there: it is {info.status}"
+            raise ArgumentError(f"the result of job {job_id} ({task}) is {state}")
+        if not info and job_id not in flow.ends:
+            raise ArgumentError(f"the result of job {job_id} ({task}) is gone")
+        status = info.status if info else flow.ends[job_id]
         return Failure(job_id=job_id, task=task, status=status, error=_last_line(info))
 
     def resolved_call(

@@ -29,6 +29,7 @@ from headway.workflows import (
     WorkflowInfo,
     in_the_way,
     not_to_be_retried,
+    of_gone_job,
 )
 
 if TYPE_CHECKING:
@@ -164,16 +165,19 @@ class RQWorkflows(Asker):
         pipeline = self.client.pipeline()
         pipeline.hgetall(keys.workflow(workflow_id))
         pipeline.hgetall(keys.workflow_nodes(workflow_id))
-        found, written = pipeline.execute()
+        pipeline.hgetall(keys.workflow_ends(workflow_id))
+        found, written, ended = pipeline.execute()
         if not found:
             raise _no_workflow(workflow_id)
         records = {text(each): json.loads(node) for each, node in written.items()}
         ids = sorted(records, key=lambda job_id: records[job_id]["place"])
-        nodes, grown = self._nodes({job_id: records[job_id] for job_id in ids})
         fields = Fields.of(found)
+        status = JobStatus(fields.text("status"))
+        in_order = {job_id: records[job_id] for job_id in ids}
+        nodes, grown = self._nodes(in_order, Fields.of(ended), status)
         return WorkflowInfo(
             id=workflow_id,
-            status=JobStatus(fields.text("status")),
+            status=status,
             has_ended=bool(fields.text("ended_at")),
             failed_by=fields.text("failed_by"),
             nodes=nodes,
@@ -181,7 +185,7 @@ class RQWorkflows(Asker):
         )
 
     def _nodes(
-        self, records: Mapping[str, dict[str, Any]]
+        self, records: Mapping[str, dict[str, Any]], ends: Fields, flow: JobStatus
     ) -> tuple[dict[str, NodeInfo], dict[str, object]]:
         """Return the nodes, and what those stand for that have asked for others."""
         pipeline = self.client.pipeline(transaction=False)
@@ -201,17 +205,21 @@ class RQWorkflows(Asker):
             stored = StoredJob(id=job_id, fields=fields, outcome=newest(latest))
             if became := fields.raw("headway_became"):
                 grown[job_id] = json.loads(became)
-            if record.get("undoes") and stored.status is JobStatus.DEFERRED:
+            status, error, is_there = stored.status, "", bool(fields.text("status"))
+            if record.get("undoes") and (status == JobStatus.DEFERRED or not is_there):
                 continue  # nothing is to be undone so far
-            has_failed = stored.status.is_final and stored.status != JobStatus.FINISHED
+            if not is_there:
+                status, error = of_gone_job(ends.text(job_id), flow)
+            elif status.is_final and status != JobStatus.FINISHED:
+                error = last_line(stored)
             nodes[job_id] = NodeInfo(
                 id=job_id,
                 task=record["task"],
-                status=stored.status,
+                status=status,
                 parents=tuple(record["parents"]),
                 children=tuple(children[job_id]),
                 undoes=record.get("undoes", ""),
-                error=last_line(stored) if has_failed else "",
+                error=error,
             )
         return nodes, grown
 
@@ -245,11 +253,11 @@ class RQWorkflows(Asker):
 
     @explained
     def retry(self, workflow_id: str) -> None:
-        """Run what has failed, was canceled or was undone again.
+        """Run again what has failed, was canceled or was undone, and what is behind.
 
         Raises:
             JobNotFoundError: there is no such workflow.
-            JobStateError: it has not failed, or not ended yet.
+            JobStateError: nothing of it can be run again; says why.
             StoreError: Redis does not answer.
         """
         answer = text(self._scripts.retry_workflow(self.client, [], [workflow_id]))
@@ -288,7 +296,7 @@ def _record(node: Node, envelope: Envelope, place: int) -> dict[str, object]:
         "task": terms.task,
         "queue": terms.queue,
         "parents": node.parents,
-        "place": place,
+        "place": str(place),  # Lua's JSON has 14 digits for a number
         "keep": KEPT if ttl is None else max(1, job_hash.whole_seconds(ttl)),
         "continues": node.on_failure == "continue",
         "undo": node.undo,

@@ -255,6 +255,11 @@ def workflow_nodes(workflow_id: str) -> str:
     return f"{WORKFLOW_PREFIX}{workflow_id}:nodes"
 
 
+def workflow_ends(workflow_id: str) -> str:
+    """Hash: how those nodes of a workflow ended that did not finish, by id."""
+    return f"{WORKFLOW_PREFIX}{workflow_id}:ends"
+
+
 #: Every list of jobs that is kept for a queue; "queued" is the queue itself, and "sent"
 #: is ours: what waits in the hands of another engine.
 REGISTRIES: dict[str, Callable[[str], str]] = {

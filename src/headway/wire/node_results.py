@@ -33,17 +33,18 @@ def results(client: Redis, workflow_id: str, ids: Sequence[str]) -> list[object]
         pipeline.hmget(keys.job(job_id), _FIELDS)
         pipeline.xrevrange(keys.results(job_id), count=1)
         pipeline.hget(keys.workflow_nodes(workflow_id), job_id)
+        pipeline.hget(keys.workflow_ends(workflow_id), job_id)
     answers = pipeline.execute()
     found: list[object] = []
     for place, job_id in enumerate(ids):
-        values, latest, record = answers[3 * place : 3 * place + 3]
+        values, latest, record, end = answers[4 * place : 4 * place + 4]
         fields = Fields(dict(zip(_FIELDS, values, strict=True)))
         if became := fields.raw("headway_became"):
             found.append(_grown(client, workflow_id, json.loads(became)))
         else:
             stored = StoredJob(id=job_id, fields=fields, outcome=newest(latest))
             task = text(job_hash.json_object(record).get("task"))
-            found.append(_result(stored, task, is_there=bool(latest)))
+            found.append(_result(stored, task, text(end), is_there=bool(latest)))
     return found
 
 
@@ -79,21 +80,21 @@ def _grown(client: Redis, workflow_id: str, became: object) -> object:
     return resolved(became, found.__getitem__)
 
 
-def _result(stored: StoredJob, task: str, *, is_there: bool) -> object:
-    status = stored.fields.text("status")
-    if status == JobStatus.FINISHED and is_there:
+def _result(stored: StoredJob, task: str, end: str, *, is_there: bool) -> object:
+    written = stored.fields.text("status")
+    if written == JobStatus.FINISHED and is_there:
         return stored.result.value
-    if status == JobStatus.FINISHED or (status and not stored.status.is_final):
+    # Of a job that is gone its workflow knows how it ended, unless it has finished.
+    status = written or end or JobStatus.FINISHED
+    if status == JobStatus.FINISHED or not stored.status.is_final:
         state = "gone" if status == JobStatus.FINISHED else f"not there: it is {status}"
         raise ArgumentError(f"the result of job {stored.id} ({task}) is {state}")
-    return Failure(
-        job_id=stored.id,
-        task=task,
-        status=status or "deleted",
-        error=last_line(stored),
-    )
+    error = last_line(stored)
+    return Failure(job_id=stored.id, task=task, status=status, error=error)
 
 
 def last_line(stored: StoredJob) -> str:
     """Return the end of what is known of why a job has no result."""
+    if stored.status is JobStatus.STOPPED:
+        return ""  # RQ's own words say no more than the status does
     return stored.error.strip().rpartition("\n")[2]

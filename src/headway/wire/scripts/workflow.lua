@@ -8,6 +8,8 @@
 --   :waits:NODE  set: nodes that it waits for, and "#LINE" for a place in a line
 --   :line:LINE   list: nodes of a bounded group that wait for a place
 --   :undo        list: compensations that are to be sent, the next in front
+--   :ends        hash: how those nodes ended that did not finish, by id: their jobs may be
+--                gone before the workflow is
 
 local KEPT_FAILED = 2592000 -- for a person who wants to retry it, in seconds
 local ENDED = { finished = true, failed = true, stopped = true, canceled = true,
@@ -154,7 +156,12 @@ local function keep(id, node, has_failed)
     local ends = redis.call('TIME')[1] + seconds
     redis.call('ZADD', names.finished .. node.queue, 'XX', ends, id)
   end
-  if status ~= 'failed' and status ~= 'stopped' and seconds >= 0 then
+  local left = redis.call('TTL', key)
+  if status == 'failed' or status == 'stopped' then
+    if left > 0 then
+      redis.call('EXPIRE', names.results .. id, left) -- RQ gives it none
+    end
+  elseif seconds >= 0 then
     redis.call('EXPIRE', key, math.max(seconds, 1))
     redis.call('EXPIRE', names.results .. id, math.max(seconds, 1))
   end
@@ -163,6 +170,12 @@ local function keep(id, node, has_failed)
     redis.call('EXPIRE', name, seconds >= 0 and math.max(seconds, 1) or KEPT_FAILED)
   end
   return seconds
+end
+
+local function forget(flow, id)
+  redis.call('UNLINK', names.job .. id, names.results .. id,
+    names.job .. id .. ':dependents', names.job .. ':' .. id .. ':dependencies')
+  redis.call('HDEL', part(flow, ':nodes'), id)
 end
 
 local function close(flow)
@@ -174,22 +187,25 @@ local function close(flow)
   local has_failed, time, longest = not is_open(flow), redis.call('TIME'), 1
   redis.call('HSET', key, 'ended_at', moment(time[1], time[2]),
     'status', has_failed and redis.call('HGET', key, 'status') or 'finished')
+  local may_be_retried = has_failed or redis.call('EXISTS', part(flow, ':ends')) == 1
   local nodes = redis.call('HGETALL', part(flow, ':nodes'))
   for n = 1, #nodes, 2 do
     local node = cjson.decode(nodes[n + 1])
-    if node.undoes and not has_failed and status_of(nodes[n]) == 'deferred' then
-      redis.call('UNLINK', names.job .. nodes[n]) -- nothing is to be undone
-      redis.call('HDEL', part(flow, ':nodes'), nodes[n])
+    if node.undoes and not may_be_retried and status_of(nodes[n]) == 'deferred' then
+      forget(flow, nodes[n]) -- nothing is to be undone
     else
       local seconds = keep(nodes[n], node, has_failed)
       longest = (seconds < 0 or longest < 0) and -1 or math.max(longest, seconds)
     end
   end
-  redis.call('DEL', part(flow, ':undo'))
+  if not may_be_retried then
+    redis.call('DEL', part(flow, ':undo'))
+  end
   redis.call('ZREM', names.workflows, flow)
   if longest > 0 then
-    redis.call('EXPIRE', key, longest)
-    redis.call('EXPIRE', part(flow, ':nodes'), longest)
+    for _, name in ipairs({ '', ':nodes', ':ends', ':undo' }) do
+      redis.call('EXPIRE', part(flow, name), longest)
+    end
   end
 end
 
@@ -230,6 +246,9 @@ local function settle(flow, id)
     end
   else
     redis.call('DEL', part(flow, ':waits:' .. id))
+    if not went_well then
+      redis.call('HSET', part(flow, ':ends'), id, status)
+    end
     local is_alone = goes_on and not went_well and node.continues
     if node.undo and status ~= 'canceled' and not (is_alone and undo(flow, node.undo)) then
       redis.call('LPUSH', part(flow, ':undo'), node.undo)
