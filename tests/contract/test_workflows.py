@@ -18,6 +18,7 @@ from headway.errors import (
     ResultTimeoutError,
 )
 from headway.events import JobEnqueued
+from headway.workflows import Workflow
 from tests.contract.cells import OURS, needs
 
 ENGINES = OURS
@@ -333,6 +334,19 @@ def test_a_node_that_expires_leads_to_what_its_failure_would(engine):
     assert _statuses(flow) == ["failed", "canceled"]
 
 
+@pytest.mark.parametrize("how", ["retry", "requeue"])
+def test_a_node_that_has_expired_runs_when_a_person_wants_it(engine, how):
+    add = engine.tasks.add.using(expires=timedelta(seconds=1))
+    flow = chain(add.message(1), add).enqueue()
+    engine.pass_time(timedelta(minutes=1))
+    engine.work()
+    assert flow.status is JobStatus.FAILED
+    (first, _) = flow.tree().nodes
+    flow.retry() if how == "retry" else flow.job(first).requeue()
+    engine.work()
+    assert flow.result(timeout=5) == 3
+
+
 # Compensation
 
 
@@ -513,6 +527,94 @@ def test_to_requeue_a_node_is_to_retry_its_workflow(engine, tmp_path):
     flow.job(next(iter(flow.tree().nodes))).requeue()
     engine.work()
     assert flow.result(timeout=5) == str(path)
+
+
+def _mended(engine, path, then) -> Workflow:
+    tasks = engine.tasks
+    mended = tasks.mend.using(on_failure="continue").message(str(path))
+    flow = chord([tasks.order.message("once"), mended], then).enqueue()
+    engine.work()
+    path.touch()
+    return flow
+
+
+def test_a_retry_runs_again_what_was_given_a_failure(engine, log, tmp_path):
+    flow = _mended(engine, tmp_path / "there", engine.tasks.echo.message(previous))
+    assert flow.status is JobStatus.FINISHED
+    assert flow.result(timeout=5)[1]["status"] == "failed"
+    flow.retry()
+    assert flow.status is JobStatus.STARTED
+    engine.work()
+    assert flow.result(timeout=5) == [None, str(tmp_path / "there")]
+    assert log() == ["once"]
+    with pytest.raises(JobStateError, match="nothing of it has failed"):
+        flow.retry()
+
+
+def test_to_requeue_a_node_that_others_went_on_after_is_to_retry_it(engine, tmp_path):
+    flow = _mended(engine, tmp_path / "there", engine.tasks.echo.message(previous))
+    _, failed, _ = flow.tree().nodes
+    flow.job(failed).requeue()
+    engine.work()
+    assert flow.result(timeout=5) == [None, str(tmp_path / "there")]
+
+
+def test_what_runs_again_behind_a_failure_can_be_undone_again(engine, log, tmp_path):
+    tasks = engine.tasks
+    booked = tasks.order.using(compensate=tasks.order.message("undo"))
+    flow = chain(
+        tasks.mend.using(on_failure="continue").message(str(tmp_path / "there")),
+        booked.message("book"),
+        tasks.fail.using(on_failure="continue").message("x"),
+        tasks.tell_failures.message([previous]),
+    ).enqueue()
+    engine.work()
+    assert (log(), flow.status) == (["book"], JobStatus.FINISHED)
+    (tmp_path / "there").touch()
+    flow.retry()
+    engine.work()
+    assert (log(), flow.status) == (["book", "book"], JobStatus.FINISHED)
+    flow.retry()
+    *_, last = flow.tree().nodes
+    flow.job(last).cancel()
+    engine.work()
+    assert (log(), flow.status) == (["book", "book", "undo"], JobStatus.FAILED)
+
+
+def test_what_was_to_run_again_and_is_canceled_is_undone_of_its_first_run(
+    engine, log, tmp_path
+):
+    tasks = engine.tasks
+    booked = tasks.order.using(compensate=tasks.order.message("undo"))
+    failing = tasks.mend.using(on_failure="continue").message(str(tmp_path / "no"))
+    flow = chain(failing, booked.message("book")).enqueue()
+    engine.work()
+    flow.retry()
+    flow.cancel()
+    engine.work()
+    assert (log(), flow.status) == (["book", "undo"], JobStatus.CANCELED)
+
+
+def test_what_has_fanned_out_behind_a_failure_is_not_retried(engine, tmp_path):
+    tasks = engine.tasks
+    flow = chain(
+        tasks.mend.using(on_failure="continue").message(str(tmp_path / "there")),
+        tasks.spread.using(after=[]).message([1, 2]),
+    ).enqueue()
+    engine.work()
+    assert flow.result(timeout=5) == 203
+    with pytest.raises(JobStateError, match=r"has fanned out: send it anew"):
+        flow.retry()
+
+
+def test_a_node_is_not_requeued_before_its_workflow_has_ended(engine):
+    tasks = engine.tasks
+    failing = tasks.fail.using(on_failure="continue").message("x")
+    later = tasks.add.using(delay=HOUR).message(1)
+    flow = group(failing, later).enqueue()
+    engine.work()
+    with pytest.raises(JobStateError, match="has not ended: retry it when it has"):
+        flow.job(next(iter(flow.tree().nodes))).requeue()
 
 
 def test_a_bounded_map_is_retried_within_its_limit(engine, tmp_path):

@@ -2,7 +2,7 @@
 
 Nodes finish, fail, are canceled, or are ended by others than our own verbs; each end
 may be said again. Whatever the order: a node is let go once, when all that it waits for
-is over, and never where it is not.
+is over, and never where it is not. What has failed is run again, some of the times.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from headway import group
+from headway.errors import JobStateError
 from headway.lease import Leased
 from headway.wire import keys
 from headway.wire.burial import bury
@@ -63,9 +65,32 @@ class Model:
         self._let_go()
 
     def _undo_next(self):
-        if self.has_failed and self.undoing is None and self.to_undo:
-            self.undoing = self.to_undo.pop(0)
-            self._send(self.undoing)
+        while self.has_failed and self.undoing is None and self.to_undo:
+            name = self.to_undo.pop(0)
+            if name not in self.status:  # else it was sent for an earlier run
+                self.undoing = name
+                self._send(name)
+
+    @property
+    def can_be_retried(self):
+        return self.has_failed or bool(self._failed)
+
+    @property
+    def _failed(self):
+        return {name for name in self.nodes if self.status[name] != "finished"}
+
+    def retry(self):
+        failed = self._failed
+        for name, node in self.nodes.items():  # parents stand before their children
+            if failed.intersection(node["parents"]):
+                failed = failed | {name}
+        again = failed | {n for n in self.nodes if self.nodes[n]["undo"] in self.status}
+        for name in again:
+            self.status[name] = "deferred"
+            self.status.pop(self.nodes[name]["undo"], None)
+        self.has_failed = False
+        self.runs.clear()
+        self._let_go()
 
     def _let_go(self):
         for name, node in self.nodes.items():
@@ -191,6 +216,31 @@ class World:
         assert sorted(deferred) == self.model.of("deferred")
         assert self.flow.status == self.model.outcome
 
+    def go_on(self):
+        """Do one thing after the other until all is over."""
+        self.check()
+        while self.model.of("deferred", "queued", "started"):
+            self.step()
+            self.check()
+        assert set(self.model.runs.values()) <= {1}
+        assert self.flow.tree().has_ended
+        assert self.store.zcard(keys.WORKFLOWS) == 0
+        assert not self.store.keys("headway:workflow:flow:waits:*")
+        assert not self.store.keys("headway:workflow:flow:line:*")
+        for kind in (keys.JOB_PREFIX, keys.RESULTS_PREFIX, keys.WORKFLOW_PREFIX):
+            for key in self.store.scan_iter(f"{kind}*"):
+                assert self.store.ttl(key) > 0, f"{key} is kept for ever"
+
+    def retry(self):
+        """Run again what can be; tell whether any was."""
+        if not self.model.can_be_retried:
+            with pytest.raises(JobStateError, match="has finished"):
+                self.flow.retry()
+            return False
+        self.flow.retry()
+        self.model.retry()
+        return True
+
     def close(self):
         self.child.broker.close()
 
@@ -205,14 +255,9 @@ class World:
 def test_each_node_is_let_go_once_whatever_the_order(app, basic, store, data):
     world = World(app, basic, store, data.draw)
     try:
-        world.check()
-        while world.model.of("deferred", "queued", "started"):
-            world.step()
-            world.check()
-        assert set(world.model.runs.values()) <= {1}
-        assert world.flow.tree().has_ended
-        assert store.zcard(keys.WORKFLOWS) == 0
-        assert not store.keys("headway:workflow:flow:waits:*")
-        assert not store.keys("headway:workflow:flow:line:*")
+        world.go_on()
+        for _ in range(data.draw(st.integers(0, 2))):
+            if world.retry():
+                world.go_on()
     finally:
         world.close()

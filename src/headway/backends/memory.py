@@ -350,9 +350,7 @@ class MemoryBackend:
             self._workflows.retry(flow)
             return
         with self._changed:
-            record.failures = 0
-            terms = replace(record.envelope.terms, expires_at=None)
-            record.envelope = record.envelope._replace(terms=terms)
+            self._forget_attempts(record)
             self.set(record, status=JobStatus.QUEUED, attempt=0)
             self.set(record, enqueued_at=self._context.clock.now())
             self.set(record, started_at=None, ended_at=None)
@@ -414,8 +412,14 @@ class MemoryBackend:
             )
             return
         record = self._store.records[job_id]
-        record.failures = 0
+        self._forget_attempts(record)
         self.set(record, status=status, attempt=0, started_at=None, ended_at=None)
+
+    def _forget_attempts(self, record: _Record) -> None:
+        """Have a job begin anew, also one that has expired: a person wants it."""
+        record.failures = 0
+        terms = replace(record.envelope.terms, expires_at=None)
+        record.envelope = record.envelope._replace(terms=terms)
 
     def let_go(self, job_id: str, node: Node) -> None:
         """Have a deferred job run when it is due."""

@@ -313,27 +313,39 @@ class MemoryWorkflows:
         return True
 
     def retry(self, workflow_id: str) -> None:
-        """Run what has failed, was canceled or was undone again."""
+        """Run again what has failed, was canceled or was undone, and what is behind."""
         flow = self._flow(workflow_id)
-        if flow.status is JobStatus.FINISHED or not flow.has_ended:
+        has_finished = flow.status is JobStatus.FINISHED and not flow.ends
+        if has_finished or not flow.has_ended:
             raise not_to_be_retried(workflow_id, flow.status)
-        again = {
-            name: node
-            for name, node in flow.nodes.items()
-            if not node.undoes
-            and (
-                self._status(name) != JobStatus.FINISHED
-                or (node.undo and node.undo not in flow.armed)
-            )
-        }
-        if any(self._status(name) == "deleted" for name in again):
+        if any(self._status(name) == "deleted" for name in flow.nodes):
             raise not_to_be_retried(workflow_id, "gone")
+        again, behind = self._to_be_run_again(flow)
+        grown = behind & flow.became.keys()
+        if any(self._status(name) == JobStatus.FINISHED for name in grown):
+            raise not_to_be_retried(workflow_id, "grown")
         with self._lock:
             self._reopen(flow, again)
         self._jobs.sent()
 
+    def _to_be_run_again(self, flow: _Flow) -> tuple[dict[str, Node], set[str]]:
+        """Return the nodes by id, and the ids of those that stand behind a failure."""
+        nodes = {name: node for name, node in flow.nodes.items() if not node.undoes}
+        failed = {name for name in nodes if self._status(name) != JobStatus.FINISHED}
+        behind, latest = set[str](), failed
+        while latest:
+            met = {name for name in nodes if latest.intersection(nodes[name].parents)}
+            behind, latest = behind | met, met - behind
+        again = {
+            name: node
+            for name, node in nodes.items()
+            if name in failed | behind or (node.undo and node.undo not in flow.armed)
+        }
+        return again, behind
+
     def _reopen(self, flow: _Flow, again: Mapping[str, Node]) -> None:
         flow.status, flow.failed_by, flow.has_ended = JobStatus.STARTED, "", False
+        flow.ends.clear()
         for name, node in again.items():
             for each in filter(None, (name, node.undo)):
                 self._jobs.defer(each)

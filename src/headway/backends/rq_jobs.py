@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,14 @@ from headway.clock import Clock
 from headway.errors import JobNotFoundError, JobStateError
 from headway.job import JobInfo
 from headway.wire import job_hash, keys
+from headway.wire.expiry import nodes_without_expiry, without_expiry
 from headway.wire.outage import Asker, explained
 from headway.wire.promotion import BATCH, Promotion
 from headway.wire.reading import Fields, text
 from headway.wire.scripts import Scripts
 from headway.wire.stored_job import StoredJob, newest
 from headway.wire.unique import give_back
+from headway.workflows import not_to_be_retried
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -192,11 +193,16 @@ class RQJobs(Asker):
         now = job_hash.time_text(self._clock.now())
         names = (keys.queue, keys.failed, keys.canceled)
         places = [name(queue) for name in names]
+        names_of_it = ("meta", "headway_workflow")
+        meta, flow = self.client.hmget(keys.job(job_id), names_of_it)
+        metas = nodes_without_expiry(self.client, text(flow)) if flow else []
         answer = self._scripts.requeue(
             self.client,
             [keys.job(job_id), *places, keys.QUEUES, keys.wake(queue)],
-            [job_id, now, self._meta_without_expiry(job_id)],
+            [job_id, now, without_expiry(meta), *metas],
         )
+        if isinstance(answer, list):
+            raise not_to_be_retried(*map(text, answer))
         if (status := text(answer)) == "limited":
             status = rq_limits.requeue(self.client, job_id)
             if status == "done":
@@ -206,12 +212,6 @@ class RQJobs(Asker):
                 f"job {job_id} is {status or 'gone'}: only a failed, stopped or "
                 "canceled job can be requeued"
             )
-
-    def _meta_without_expiry(self, job_id: str) -> str:
-        """Return the meta of a job that expired as it is to be: a person wants it."""
-        meta = job_hash.json_object(self.client.hget(keys.job(job_id), "meta"))
-        expired = job_hash.extras_of(meta).pop("expires_at", None)
-        return json.dumps(meta) if expired else ""
 
     @explained
     def delete(self, job_id: str) -> None:

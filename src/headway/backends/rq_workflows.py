@@ -17,6 +17,7 @@ from headway.job import FIRST_LOOK, JobStatus
 from headway.message import Envelope
 from headway.reference import named, reference_to, resolved
 from headway.wire import job_hash, keys
+from headway.wire.expiry import nodes_without_expiry
 from headway.wire.node_results import last_line, results
 from headway.wire.outage import Asker, explained, way_out
 from headway.wire.reading import Fields, text
@@ -260,7 +261,9 @@ class RQWorkflows(Asker):
             JobStateError: nothing of it can be run again; says why.
             StoreError: Redis does not answer.
         """
-        answer = text(self._scripts.retry_workflow(self.client, [], [workflow_id]))
+        metas = nodes_without_expiry(self.client, workflow_id)
+        arguments = [workflow_id, *metas]
+        answer = text(self._scripts.retry_workflow(self.client, [], arguments))
         if not answer:
             raise _no_workflow(workflow_id)
         if answer != "done":

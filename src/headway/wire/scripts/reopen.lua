@@ -1,18 +1,51 @@
 -- Behind workflow.lua, where a workflow that has ended is to go on.
 
--- Returns the nodes to be run again by id, or nothing where one of them was deleted.
+local function children_of(nodes)
+  local children = {}
+  for id, node in pairs(nodes) do
+    for _, parent in ipairs(node.parents) do
+      children[parent] = children[parent] or {}
+      table.insert(children[parent], id)
+    end
+  end
+  return children
+end
+
+-- Add what has finished behind a failure: it was given that in the place of a result.
+-- Returns whether all of it can be sent again: what a node has asked for is there once.
+local function add_behind(failed, again, nodes)
+  local children, known = children_of(nodes), {}
+  while #failed > 0 do
+    for _, id in ipairs(children[table.remove(failed)] or {}) do
+      if not known[id] then
+        known[id], again[id] = true, nodes[id]
+        failed[#failed + 1] = id
+        if status_of(id) == 'finished'
+          and redis.call('HEXISTS', names.job .. id, 'headway_became') == 1 then
+          return false
+        end
+      end
+    end
+  end
+  return true
+end
+
+-- Returns the nodes to be run again by id; or nothing, and why that cannot be.
 local function to_be_run_again(nodes)
-  local again = {}
+  local again, failed = {}, {}
   for id, node in pairs(nodes) do
     local status = status_of(id)
-    local was_undone = node.undo and status_of(node.undo) ~= 'deferred'
-    if node.undoes then
-      again[id] = nil
-    elseif status == 'deleted' then
-      return nil
-    elseif status ~= 'finished' or was_undone then
+    if status == 'deleted' then
+      return nil, 'gone'
+    elseif not node.undoes and status ~= 'finished' then
+      again[id] = node
+      failed[#failed + 1] = id
+    elseif node.undo and status_of(node.undo) ~= 'deferred' then
       again[id] = node
     end
+  end
+  if not add_behind(failed, again, nodes) then
+    return nil, 'grown'
   end
   return again
 end
@@ -51,29 +84,39 @@ local function stand_in_line(flow, again)
   end
 end
 
-local function reopen(flow)
+-- From the argument `first` on there are id and new meta of nodes that could not begin
+-- any more.
+local function reopen(flow, first)
   local key, nodes = part(flow), {}
   local status, ended_at = unpack(redis.call('HMGET', key, 'status', 'ended_at'))
-  if not status or not ended_at or status == 'finished' then
+  if not status or not ended_at
+    or (status == 'finished' and redis.call('EXISTS', part(flow, ':ends')) == 0) then
     return status or ''
   end
   local written = redis.call('HGETALL', part(flow, ':nodes'))
   for n = 1, #written, 2 do
     nodes[written[n]] = cjson.decode(written[n + 1])
   end
-  local again = to_be_run_again(nodes)
+  local again, why_not = to_be_run_again(nodes)
   if not again then
-    return 'gone'
+    return why_not
   end
   redis.call('HSET', key, 'status', 'started')
   redis.call('HDEL', key, 'ended_at', 'failed_by')
   redis.call('ZADD', names.workflows, redis.call('TIME')[1], flow)
   redis.call('PERSIST', key)
   redis.call('PERSIST', part(flow, ':nodes'))
+  redis.call('PERSIST', part(flow, ':undo'))
+  redis.call('DEL', part(flow, ':ends'))
   for id in pairs(nodes) do
     for _, name in ipairs({ names.job .. id, names.results .. id,
       names.job .. id .. ':dependents', names.job .. ':' .. id .. ':dependencies' }) do
       redis.call('PERSIST', name)
+    end
+  end
+  for n = first, #ARGV, 2 do
+    if nodes[ARGV[n]] then
+      redis.call('HSET', names.job .. ARGV[n], 'meta', ARGV[n + 1])
     end
   end
   for id, node in pairs(again) do
@@ -85,6 +128,7 @@ local function reopen(flow)
     for _, parent in ipairs(node.parents) do
       if again[parent] then
         redis.call('SADD', part(flow, ':waits:' .. id), parent)
+        redis.call('SADD', names.job .. parent .. ':dependents', id) -- it may be gone
       end
     end
   end

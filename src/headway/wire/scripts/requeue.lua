@@ -10,9 +10,11 @@
 -- ARGV[1]  id
 -- ARGV[2]  the time as RQ writes it, for enqueued_at
 -- ARGV[3]  new meta of the job; "" leaves it
+-- then id, new meta, id, new meta ... of nodes of its workflow
 --
 -- Returns "done", "limited" for a job that only rq's own code can requeue (rate limits;
--- it is left as it was), or the status of one that cannot be ("" for no job).
+-- it is left as it was), or the status of one that cannot be ("" for no job). Of a node
+-- that cannot be: its workflow, and what retry_workflow.lua would have returned.
 
 local status, limit = unpack(redis.call('HMGET', KEYS[1], 'status', 'rate_limit_key'))
 if limit and limit ~= '' then
@@ -20,15 +22,8 @@ if limit and limit ~= '' then
 end
 local flow = workflow_of(KEYS[1])
 if flow and ENDED[status] and status ~= 'finished' then
-  local answer = reopen(flow)
-  if answer == 'done' and ARGV[3] ~= '' then
-    redis.call('HSET', KEYS[1], 'meta', ARGV[3])
-  end
-  if answer == 'done' then
-    return answer
-  elseif answer == 'failed' or answer == 'canceled' then
-    return 'of a workflow that has not ended yet'
-  end
+  local answer = reopen(flow, 4)
+  return answer == 'done' and answer or { flow, answer }
 end
 local ended = redis.call('ZREM', KEYS[3], ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1])
 if not status or ended == 0 then
