@@ -13,6 +13,7 @@ from headway.clock import SystemClock
 from headway.errors import ConfigurationError, JobFailedError, ResultTimeoutError
 
 R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
 
 #: How often an async caller looks, at first and at most.
 FIRST_LOOK, LONGEST_LOOK = 0.01, 0.25
@@ -206,16 +207,10 @@ class Job(Generic[R_co]):
             JobFailedError: it failed, was canceled or was stopped.
             JobNotFoundError: it is gone, or its result's time to live is over.
         """
-        clock, look = SystemClock(), FIRST_LOOK
-        seconds = in_seconds(timeout)
-        until = None if seconds is None else clock.monotonic() + seconds
-        while True:
-            info = await asyncio.to_thread(self.store.info, self.id)
-            late = until is not None and clock.monotonic() >= until
-            if info.status.is_final or late:
-                return self._opened(info)
-            await asyncio.sleep(look)
-            look = min(look * 1.5, LONGEST_LOOK)
+        info = await waited(
+            lambda: self.store.info(self.id), lambda info: info.status.is_final, timeout
+        )
+        return self._opened(info)
 
     def cancel(self) -> bool:
         """Keep the job from running, or stop it; False when it had ended.
@@ -262,6 +257,28 @@ class Job(Generic[R_co]):
             f"job {self.id} ({info.task}) ended as {info.status}: {last_line}",
             traceback=reason,
         )
+
+
+async def waited(
+    ask: Callable[[], T],
+    is_over: Callable[[T], bool],
+    timeout: float | timedelta | None,
+) -> T:
+    """Ask in a thread until it is over, or the time is; return the last answer.
+
+    Raises:
+        ConfigurationError: the timeout is no time.
+        Exception: what `ask` raises.
+    """
+    clock, look, seconds = SystemClock(), FIRST_LOOK, in_seconds(timeout)
+    until = None if seconds is None else clock.monotonic() + seconds
+    while True:
+        found = await asyncio.to_thread(ask)
+        late = until is not None and clock.monotonic() >= until
+        if is_over(found) or late:
+            return found
+        await asyncio.sleep(look)
+        look = min(look * 1.5, LONGEST_LOOK)
 
 
 def in_seconds(timeout: float | timedelta | None) -> float | None:

@@ -6,6 +6,7 @@ the same step that writes that end.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,13 +14,14 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from headway.errors import (
     ArgumentError,
+    ConfigurationError,
     DuplicateJobError,
     JobFailedError,
     JobNotFoundError,
     JobStateError,
     ResultTimeoutError,
 )
-from headway.job import Job, JobStatus, Progress
+from headway.job import Job, JobStatus, Progress, in_seconds, waited
 from headway.message import Envelope, Message
 from headway.options import OnFailure
 from headway.reference import Failure, named, resolved
@@ -232,7 +234,16 @@ class Workflow(Generic[R_co]):
         return self.store.info(self.id)
 
     def job(self, node: str | NodeInfo) -> Job[Any]:
-        """Return the handle of a node, by its id."""
+        """Return the handle of a node, by its id.
+
+        Raises:
+            ConfigurationError: it is neither a node nor an id.
+        """
+        given: object = node
+        if not isinstance(given, str | NodeInfo):
+            raise ConfigurationError(
+                f"job({given!r:.80}): expected the id of a node, or a NodeInfo"
+            )
         return self.job_of(node if isinstance(node, str) else node.id)
 
     def result(self, timeout: float | timedelta | None = None) -> R_co:
@@ -246,8 +257,22 @@ class Workflow(Generic[R_co]):
             JobFailedError: it failed or was canceled; names the node.
             JobNotFoundError: it is gone, or the time to live of its result is over.
         """
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        status = self.store.wait(self.id, seconds)
+        return self._opened(self.store.wait(self.id, in_seconds(timeout)))
+
+    async def result_async(self, timeout: float | timedelta | None = None) -> R_co:
+        """Do what `result` does, without holding the event loop or a thread.
+
+        Raises:
+            ResultTimeoutError: it has not ended in that time.
+            JobFailedError: it failed or was canceled; names the node.
+            JobNotFoundError: it is gone, or the time to live of its result is over.
+        """
+        status = await waited(
+            lambda: self.store.wait(self.id, 0), lambda found: found.is_final, timeout
+        )
+        return await asyncio.to_thread(self._opened, status)
+
+    def _opened(self, status: JobStatus) -> R_co:
         if not status.is_final:
             raise ResultTimeoutError(
                 f"workflow {self.id} is {status} after the time that was given: "

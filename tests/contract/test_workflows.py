@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 
 import pytest
@@ -440,6 +441,19 @@ def test_what_a_whole_returns_may_come_from_a_fan_out(engine):
     flow = workflow(engine.tasks.spread.message([1, 2])).enqueue()
     engine.work()
     assert flow.result(timeout=5) == 203
+
+
+def test_a_workflow_is_sent_and_awaited_on_a_loop(engine):
+    tasks = engine.tasks
+
+    async def sent():
+        return await chain(tasks.add.message(1), tasks.add).enqueue_async()
+
+    flow = asyncio.run(sent())
+    with pytest.raises(ResultTimeoutError):
+        asyncio.run(flow.result_async(timeout=0))
+    engine.work()
+    assert asyncio.run(flow.result_async(timeout=5)) == 3
 
 
 def test_a_fan_out_of_nothing_is_an_empty_list(engine):
