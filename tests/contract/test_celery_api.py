@@ -14,6 +14,7 @@ import sys
 import uuid
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from importlib.util import find_spec
 
 import pytest
 
@@ -42,7 +43,7 @@ from headway.shims.celery.exceptions import (
     TimeLimitExceeded,
     TimeoutError,  # noqa: A004 - Celery's name
 )
-from headway.shims.celery.result import AsyncResult, ResultSet
+from headway.shims.celery.result import AsyncResult, GroupResult, ResultSet
 from headway.shims.celery.schedules import crontab, schedule, solar
 from headway.testing import in_memory
 from tests.contract.engines import Memory, OnRedis
@@ -891,6 +892,7 @@ def test_an_option_without_a_meaning_is_refused(shop, options, why):
         ("task_serializer", "pickle"),
         ("accept_content", ["pickle", "json"]),
         ("task_default_rate_limit", "10/m"),
+        ("task_default_priority", 5),
         ("task_annotations", {"*": {"rate_limit": "10/s"}}),
         ("beat_scheduler", "django_celery_beat.schedulers:DatabaseScheduler"),
     ],
@@ -902,9 +904,27 @@ def test_a_setting_that_would_be_missed_is_refused(shop, setting, value):
         setattr(shop.app.conf, setting, value)
 
 
-def test_a_rate_limit_is_refused_where_the_task_is_defined(shop):
-    with pytest.raises(ConfigurationError, match=r"rate_limit='10/m' is not in"):
-        shop.app.task(rate_limit="10/m", name="limited")(lambda: None)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("rate_limit", "10/m"),
+        ("pydantic", True),
+        ("priority", 5),
+        ("routing_key", "slow"),
+        ("exchange", "slow"),
+        ("serializer", "pickle"),
+    ],
+)
+def test_an_option_of_no_call_is_refused_where_the_task_is_defined(shop, option, value):
+    words = re.escape(f"odd({option}={value!r}) is not in headway.shims.celery")
+    with pytest.raises(ConfigurationError, match=words):
+        shop.app.task(name="odd", **{option: value})(lambda: None)
+    assert "odd" not in shop.app.tasks
+
+
+def test_what_a_task_may_say_for_its_calls_is_taken(shop):
+    said = {"priority": 9, "serializer": "json", "queue": "low"}
+    assert shop.app.task(name="even", **said)(lambda: None).priority == 9
 
 
 @pytest.mark.parametrize(
@@ -950,7 +970,9 @@ def test_a_retry_in_another_way_is_refused(shop, engine, done):
         lambda shop: shop.add.delay(1).children,
         lambda shop: shop.add.s(1).stamp,
         lambda shop: group(shop.add.s(1)).apply().save,
+        lambda shop: group(shop.add.s(1)).apply().as_tuple,
         lambda shop: signals.worker_ready,
+        lambda shop: celery.app,
         lambda shop: celery.bootsteps,
         lambda shop: shop.app.nothing,
     ],
@@ -960,6 +982,45 @@ def test_what_is_lacking_names_itself_and_a_page(shop, look):
         look(shop)
     assert "headway.shims.celery: " in str(caught.value)
     assert "docs/how-to/from-celery.md" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("from {}.signals import worker_ready", "use worker_process_init"),
+        ("from {}.signals import task_received", "app.headway.subscribe"),
+        ("from {}.signals import nothing", "signals has no 'nothing'"),
+        ("from {} import bootsteps", "app.headway.middleware"),
+        ("from {}.result import result_from_tuple", "has no 'result_from_tuple'"),
+        ("from {}.schedules import crontab_parser", "has no 'crontab_parser'"),
+        ("from {}.exceptions import BackendError", "has no 'BackendError'"),
+        ("from {}.canvas import abstract", "has no 'abstract'"),
+        ("from {}.beat import Scheduler", "has no 'Scheduler'"),
+        ("from {}.utils import nodesplit", "has no 'nodesplit'"),
+        ("from {}.utils.log import ColorFormatter", "has no 'ColorFormatter'"),
+        ("from {}.utils.nodenames import gethostname", "has no 'utils.nodenames'"),
+        ("from {}.app.task import Task", "import Celery, Task, shared_task"),
+        ("import {}.contrib.testing.worker", "headway.testing"),
+        ("from {}.worker.request import Request", "app.headway.middleware"),
+    ],
+)
+def test_an_import_of_what_is_lacking_says_what_there_is_instead(line, why):
+    with pytest.raises(ImportError) as caught:
+        exec(line.format("headway.shims.celery"))
+    assert why in str(caught.value)
+    assert "docs/how-to/from-celery.md" in str(caught.value)
+
+
+def test_who_asks_whether_something_is_there_is_told():
+    assert not hasattr(signals, "worker_ready")
+    assert not hasattr(signals, "__path__")
+    assert getattr(celery, "bootsteps", None) is None
+    assert find_spec("nowhere") is None
+
+
+def test_results_of_a_group_are_not_restored():
+    with pytest.raises(ConfigurationError, match="keep the ids of its results"):
+        GroupResult.restore("one")
 
 
 def test_there_is_no_application_until_one_is_made():

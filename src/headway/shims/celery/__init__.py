@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
-from headway.shims.celery.lacking import missing
+from headway.shims.celery.lacking import NoMoreModules, nothing_else
 
 if TYPE_CHECKING:
     from headway.shims.celery.application import Celery
@@ -65,15 +66,18 @@ _SUBMODULES = (
     "states",
     "utils",
 )
-_INSTEAD = {
-    "bootsteps": "use middleware: app.headway.middleware",
-    "group_from": "use group",
-}
+_nothing_else = nothing_else(
+    "celery",
+    bootsteps="use middleware: app.headway.middleware",
+    group_from="use group",
+)
+# Imports of modules that are not here fail with words of ours.
+sys.meta_path.append(NoMoreModules())
 
 
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOMES:
-        raise missing("celery", name, _INSTEAD)
+        _nothing_else(name)
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -16,7 +16,7 @@ from headway.shims.celery.conf import Conf
 from headway.shims.celery.control import Control
 from headway.shims.celery.exceptions import NotRegistered
 from headway.shims.celery.lacking import missing, refuse
-from headway.shims.celery.options import NO_LIMIT, is_ignored, options_of
+from headway.shims.celery.options import NO_LIMIT, check_task, is_ignored, options_of
 from headway.shims.celery.request import EXTRAS
 from headway.shims.celery.result import AsyncResult, GroupResult
 from headway.shims.celery.routes import queue_name, queues_of
@@ -30,10 +30,6 @@ _TRAVEL = {
     "headers": "headers",
     "root_id": "root_id",
     "parent_id": "parent_id",
-}
-_REFUSED = {
-    "rate_limit": "give it a queue that a worker of few children serves",
-    "pydantic": "take a dict, and make the model of it in the task",
 }
 _INSTEAD = {
     "worker_main": "start `headway worker`",
@@ -255,9 +251,7 @@ class Celery:
         kind = type(made)
         made.name = made.name or self.gen_task_name(kind.__name__, kind.__module__)
         made.app = self
-        for word, instead in _REFUSED.items():
-            if getattr(made, word, None):
-                refuse(f"{made.name}: {word}={getattr(made, word)!r}", instead)
+        check_task(made)
         self.tasks[made.name] = made
         return made
 

@@ -8,6 +8,7 @@ from typing import Any
 from headway.errors import ConfigurationError, HeadwayError
 from headway.migrate.found import name_for
 from headway.schedule import Schedule
+from headway.shims.celery.lacking import nothing_else
 from headway.shims.celery.schedules import timing_of
 
 _KNOWN = frozenset(("task", "schedule", "args", "kwargs", "options", "relative"))
@@ -44,3 +45,6 @@ def _schedule(app: Any, name: str, entry: Mapping[str, Any]) -> Schedule:
     is_relative = bool(entry.get("relative"))
     timing = timing_of(entry["schedule"], app.conf.in_zone, relative=is_relative)
     return Schedule(name, timing, message)
+
+
+__getattr__ = nothing_else("beat")

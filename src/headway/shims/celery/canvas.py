@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any, Self
 
 from headway.shims.celery import current, sending
-from headway.shims.celery.lacking import missing, refuse
+from headway.shims.celery.lacking import missing, nothing_else, refuse
 from headway.shims.celery.running import many
 
 _INSTEAD = {
@@ -332,3 +332,6 @@ def _given(tasks: tuple[Any, ...]) -> list[Any]:
         if not hasattr(only, "apply_async"):
             return list(only)
     return list(tasks)
+
+
+__getattr__ = nothing_else("canvas")

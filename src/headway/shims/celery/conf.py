@@ -26,6 +26,10 @@ DEFAULTS: dict[str, Any] = {
 #: A value that is refused, and what there is instead.
 _REFUSED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "task_default_rate_limit": (bool, "serve those tasks by a worker of few children"),
+    "task_default_priority": (
+        lambda v: v not in {None, 0, 9},
+        "name queues, in their order, in task_queues",
+    ),
     "task_annotations": (bool, "say it where the task is defined"),
     "task_serializer": (lambda v: v != "json", "arguments travel as JSON"),
     "result_serializer": (lambda v: v != "json", "results are kept as JSON"),

@@ -9,6 +9,8 @@ from typing import Any
 
 from rq.timeouts import JobTimeoutException
 
+from headway.shims.celery.lacking import nothing_else
+
 #: What a worker raises into a task whose time is over, so that `except` finds it.
 SoftTimeLimitExceeded = JobTimeoutException
 
@@ -124,3 +126,6 @@ def rebuilt(name: str, module: str, args: list[Any]) -> Exception:
     except Exception:  # noqa: BLE001 - it wants other arguments than it keeps
         return Exception(f"{name}: {args}")
     return made
+
+
+__getattr__ = nothing_else("exceptions")

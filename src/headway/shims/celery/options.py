@@ -34,7 +34,21 @@ _REFUSED = {
     "exchange": "name a queue: queue=...",
     "routing_key": "name a queue: queue=...",
     "reply_to": "ask the AsyncResult",
+    "rate_limit": "give it a queue that a worker of few children serves",
+    "pydantic": "take a dict, and make the model of it in the task",
 }
+
+
+def check_task(task: Any) -> None:
+    """Refuse a task that none of its calls could be sent as it says.
+
+    Raises:
+        ConfigurationError: an option has no meaning here; says what there is.
+    """
+    said = {k: getattr(task, k, None) for k in (*_REFUSED, "serializer")}
+    _refuse(task.name, {k: v for k, v in said.items() if v})
+    if task.priority not in {None, 0, _FIRST}:
+        _refuse_priority(task.name, task.priority)
 
 
 def options_of(
@@ -138,8 +152,12 @@ def _is_urgent(conf: Conf, name: str, priority: int | None) -> bool:
     """
     by_rabbit = str(conf.broker_url).startswith(("amqp", "pyamqp"))
     if priority and not (by_rabbit and priority == _FIRST):
-        refuse(
-            f"{name}(priority={priority})",
-            "name a queue that stands further up or down in app.conf.task_queues",
-        )
+        _refuse_priority(name, priority)
     return bool(priority)
+
+
+def _refuse_priority(name: str, priority: int) -> None:
+    refuse(
+        f"{name}(priority={priority})",
+        "name a queue that stands further up or down in app.conf.task_queues",
+    )

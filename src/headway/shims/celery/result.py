@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 from headway.errors import JobNotFoundError
 from headway.job import JobInfo, JobStatus
@@ -14,7 +14,7 @@ from headway.shims.celery import current, outcome, plain, request, states
 from headway.shims.celery.exceptions import (
     TimeoutError,  # noqa: A004 - Celery's name
 )
-from headway.shims.celery.lacking import missing
+from headway.shims.celery.lacking import missing, nothing_else, refuse
 
 #: What is asked of a job's snapshot by another name.
 _FIELDS: dict[str, Callable[[JobInfo], Any]] = {
@@ -33,7 +33,9 @@ _INSTEAD = {
     "then": "link a task to it: apply_async(link=...)",
     "graph": "look at the workflow in the dashboard",
     "save": "keep the ids of its results",
-    "restore": "keep the ids of its results",
+    "as_tuple": "keep its id",
+    "iterate": "ask each of its results",
+    "iter_native": "ask each of its results",
 }
 
 _may_wait: ContextVar[bool] = ContextVar("celery_may_wait", default=False)
@@ -286,6 +288,15 @@ class GroupResult:
         for each in self.results:
             each.forget()
 
+    @classmethod
+    def restore(cls, id: str, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: nothing is kept of a group.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        refuse(f"{cls.__name__}.restore({id!r})", _INSTEAD["save"])
+
     def __len__(self) -> int:
         return len(self.results)
 
@@ -328,3 +339,6 @@ def _refuse_within_task() -> None:
     running = None if _may_wait.get() else request.top()
     if running and not (running[1].called_directly or running[1].is_eager):
         raise RuntimeError("Never call result.get() within a task!")
+
+
+__getattr__ = nothing_else("result")

@@ -8,7 +8,7 @@ from typing import Any
 
 from headway.cron import Cron
 from headway.migrate.crontab_line import refuse_both_days
-from headway.shims.celery.lacking import refuse
+from headway.shims.celery.lacking import nothing_else, refuse
 from headway.solar import Solar
 from headway.timing import Every, Timing
 
@@ -105,3 +105,6 @@ def _word(field: Field) -> str:
     if isinstance(field, str | int):
         return "".join(str(field).split()) or "*"
     return ",".join(map(str, sorted(field)))
+
+
+__getattr__ = nothing_else("schedules")

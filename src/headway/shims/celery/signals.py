@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from headway.shims.celery.lacking import missing
+from headway.shims.celery.lacking import nothing_else
 
 log = logging.getLogger("headway.shims.celery")
 
@@ -48,18 +48,16 @@ task_failure = Signal("task_failure")
 task_retry = Signal("task_retry")
 worker_process_init = Signal("worker_process_init")
 
-_INSTEAD = {
-    "worker_ready": "use worker_process_init",
-    "worker_init": "use worker_process_init",
-    "worker_process_shutdown": "close what is open in a resource: app.headway.resource",
-    "worker_shutdown": "close what is open in a resource: app.headway.resource",
-    "before_task_publish": "pass headers=... to apply_async",
-    "after_task_publish": "subscribe: app.headway.subscribe(function, JobEnqueued)",
-    "task_revoked": "subscribe: app.headway.subscribe(function)",
-    "setup_logging": "LOG_FORMAT and LOG_LEVEL say how a worker logs",
-    "beat_init": "`headway scheduler` sends what beat sent",
-}
-
-
-def __getattr__(name: str) -> Any:
-    raise missing("signals", name, _INSTEAD)
+__getattr__ = nothing_else(
+    "signals",
+    worker_ready="use worker_process_init",
+    worker_init="use worker_process_init",
+    worker_process_shutdown="close what is open in a resource: app.headway.resource",
+    worker_shutdown="close what is open in a resource: app.headway.resource",
+    before_task_publish="pass headers=... to apply_async",
+    after_task_publish="subscribe: app.headway.subscribe(function, JobEnqueued)",
+    task_received="subscribe: app.headway.subscribe(function, JobStarted)",
+    task_revoked="subscribe: app.headway.subscribe(function)",
+    setup_logging="LOG_FORMAT and LOG_LEVEL say how a worker logs",
+    beat_init="`headway scheduler` sends what beat sent",
+)

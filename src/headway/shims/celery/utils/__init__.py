@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from headway.message import new_id
+from headway.shims.celery.lacking import nothing_else
 
 
 def uuid() -> str:
@@ -9,3 +10,6 @@ def uuid() -> str:
 
 
 gen_unique_id = uuid
+
+
+__getattr__ = nothing_else("utils")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from headway.shims.celery.lacking import nothing_else
+
 task_logger = logging.getLogger("celery.task")
 
 
@@ -18,3 +20,6 @@ def get_task_logger(name: str) -> logging.Logger:
     if logger.parent is logging.root and logger is not task_logger:
         logger.parent = task_logger
     return logger
+
+
+__getattr__ = nothing_else("utils.log")
