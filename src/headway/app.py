@@ -699,15 +699,15 @@ def load_app(path: str) -> App:
     module_name, _, attribute = path.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"HEADWAY_APP={path!r}: {module_name} cannot be imported from "
-            f"{Path.cwd()}: {error}. Start in the folder that holds it, or set "
-            "HEADWAY_APP=module:attribute"
-        ) from error
     except HeadwayError:
         raise
     except Exception as error:
+        if _is_not_there(module_name, error):
+            raise ConfigurationError(
+                f"HEADWAY_APP={path!r}: {module_name} cannot be imported from "
+                f"{Path.cwd()}: {error}. Start in the folder that holds it, or set "
+                "HEADWAY_APP=module:attribute"
+            ) from error
         raise ConfigurationError(
             f"HEADWAY_APP={path!r}: importing {module_name} raises "
             f"{type(error).__name__}: {error} ({_place_of(error)})"
@@ -724,9 +724,18 @@ def load_app(path: str) -> App:
     return found
 
 
+def _is_not_there(module_name: str, error: Exception) -> bool:
+    """Tell whether that module is missing, and not one that it imports."""
+    if not isinstance(error, ModuleNotFoundError):
+        return False
+    return f"{module_name}.".startswith(f"{error.name}.")
+
+
 def _place_of(error: Exception) -> str:
-    """Return the file and the line at which it was raised, or is."""
+    """Return the file and the line at which it was raised, or is; not one of ours."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}"
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = str(Path(__file__).parent)
+    last = next(each for each in reversed(frames) if not each.filename.startswith(ours))
     return f"{last.filename}, line {last.lineno}"

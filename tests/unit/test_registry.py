@@ -117,6 +117,14 @@ def test_a_function_that_no_worker_would_run_is_refused_when_it_is_sent(app):
         ("sample_app:high", "sample_app.high is Queue, expected an App"),
         ("sample_wrong:app", "raises SyntaxError"),
         ("sample_refused:app", "expected one queue or more"),
+        (
+            "sample_lacking:app",
+            r"raises ModuleNotFoundError: .*'no_such_.*lacking.py, line 2\)$",
+        ),
+        (
+            "sample_of_celery:app",
+            r"raises ImportError: .*use worker_process_init.*celery.py, line 1\)$",
+        ),
     ],
 )
 def test_an_application_that_is_not_there_is_named(
@@ -125,6 +133,10 @@ def test_an_application_that_is_not_there_is_named(
     (tmp_path / "sample_wrong.py").write_text("app = (")
     (tmp_path / "sample_refused.py").write_text(
         "from headway import App\napp = App(queues=[], tasks='t')"
+    )
+    (tmp_path / "sample_lacking.py").write_text("import os\nimport no_such_library\n")
+    (tmp_path / "sample_of_celery.py").write_text(
+        "from headway.shims.celery.signals import worker_ready"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigurationError, match=words):
