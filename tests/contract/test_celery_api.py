@@ -260,6 +260,34 @@ def test_a_forgotten_result_is_gone(shop, engine, done):
     assert result.state == states.PENDING
 
 
+def test_an_engine_is_told_the_name_of_the_task(
+    sample, monkeypatch, redis_url, store, tmp_path
+):
+    for name, value in (("REDIS_URL", redis_url), ("HEADWAY_ENGINE", "celery")):
+        monkeypatch.setenv(name, value)
+    shop = importlib.import_module("sample_celery")
+    shop.add.delay(1)
+    shop.add.starmap([(1, 2)]).delay()
+    shop.app.send_task("elsewhere.name")
+    found = store.lrange("headway:celery:default", 0, -1)
+    assert [json.loads(each)["headers"]["task"] for each in found[::-1]] == [
+        "sample_celery.add",
+        "celery.starmap",
+        "headway.run",
+    ]
+    shop.app.close()
+
+
+def test_a_worker_of_celery_takes_the_names_that_it_has_itself(command):
+    env = {"HEADWAY_APP": "sample_celery:app", "HEADWAY_ENGINE": "celery"}
+    code = (
+        "import headway.engines.celery as engine\n"
+        "print(type(engine.app.tasks['celery.map']).__name__)\n"
+    )
+    done = command("python", "-W", "error", "-c", code, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "JobTask\n", "")
+
+
 # Running
 
 

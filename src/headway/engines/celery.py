@@ -245,6 +245,7 @@ def _made(app: App, settings: Settings) -> Celery:
         **_broker(settings),
     )
     for name in names:
+        made.tasks.pop(name, None)  # Celery has a celery.map of its own
         made.register_task(type("JobTask", (JobTask,), {"name": name})())
     return made
 

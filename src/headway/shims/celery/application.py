@@ -313,6 +313,8 @@ class Celery:
             options = self._options_of(name, {})
             known = Task(run, name=name, options=options, host=self.headway)
             self._defined[name] = known
+            if name in self.tasks:  # an engine's message has the name, too
+                self.headway.registry.add(known)
         return known
 
     def _options_of(self, name: str, call: Mapping[str, Any]) -> Any:
