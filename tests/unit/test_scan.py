@@ -25,6 +25,9 @@ from headway.migrate.scan.rules import VERDICTS, Rules
 from headway.migrate.scan.tree import scan
 
 APP = 'app = App(queues=[...], tasks=[...], engine="celery") in queues.py'
+RESULT = ".result(timeout=timedelta(milliseconds=...))"
+SENT = ".enqueue() of the workflow"
+KEPT = "ids of jobs, kept by you; the workflow in the dashboard"
 WORK = "chain(...), group(...), chord([...], ...) of messages"
 BEAT = "headway schedules import --from celery-beat MODULE, or tasks/schedules.py"
 
@@ -217,6 +220,7 @@ CELERY = {
             "3 task maps @app.task",
             f"5 workflow by hand {WORK}, as f.message(...)",
             "5 workflow maps add.message(...)",
+            f"6 enqueue by hand {SENT}",
             "6 workflow by hand add.message(...)",
             f"6 workflow by hand {WORK}, as f.message(...)",
             "6 workflow maps add.message(...)",
@@ -233,6 +237,77 @@ CELERY = {
             "3 task maps @app.task",
             f"5 workflow by hand {WORK}, as f.message(...)",
             "5 workflow maps add.message(...)",
+        ],
+    ),
+    "workflows that are sent": (
+        """
+        from celery import chain, shared_task
+        @shared_task
+        def add(x): ...
+        (add.s(1) | add.s(2)).apply_async(countdown=5)
+        chain(add.s(1)).on_error(add.s()).delay()
+        add.chunks(numbers, 10).group().apply_async()
+        add.s(1).apply_async(countdown=5)
+        """,
+        [
+            "3 task maps @app.task",
+            f"5 enqueue by hand {SENT}; f.using(...).message(...)",
+            f"5 workflow by hand {WORK}, as f.message(...)",
+            "5 workflow maps add.message(...)",
+            f"6 enqueue by hand {SENT}",
+            "6 workflow by hand chain(...), app.subscribe(function, JobFailed)",
+            f"6 workflow by hand {WORK}, as f.message(...)",
+            "6 workflow maps add.message(...)",
+            f"7 enqueue by hand {SENT}",
+            f"7 workflow by hand {WORK}, as f.message(...)",
+            "8 enqueue maps add.using(...).enqueue(...); delay=timedelta(seconds=5)",
+            "8 workflow maps add.message(...)",
+        ],
+    ),
+    "what a job does not know": (
+        """
+        from celery import shared_task
+        @shared_task(bind=True)
+        def add(self, x):
+            raise self.replace(add)
+        result = add.delay(1)
+        result.children
+        result.collect()
+        result.then(print)
+        result.forget()
+        """,
+        [
+            "10 result maps result.delete()",
+            "3 task maps @app.task; self -> current_job()",
+            "5 task not there chain(...).enqueue() at the end of the task",
+            "6 enqueue maps add.enqueue(...)",
+            f"7 result not there {KEPT}",
+            f"8 result not there {KEPT}",
+            f"9 result not there {KEPT}",
+        ],
+    ),
+    "queues that settings name": (
+        """
+        from celery import Celery
+        from kombu import Queue as Q
+        app = Celery()
+        app.conf.task_default_queue = "celery"
+        app.conf.task_routes = ({"a.*": {"queue": "slow"}, "b": "fast", "c": other},)
+        app.conf.task_queues = [Q("slow", routing_key="s"), Q(name="old"), "new"]
+        app.conf.task_routes = ["shop.router", {"d": {"routing_key": "x"}}]
+        """,
+        [
+            f"4 app maps {APP}",
+            "5 setting maps Queue('celery') as the first of App(queues=[...])",
+            (
+                "6 setting by hand @app.task(queue=\"...\"): Queue('slow'), "
+                "Queue('fast')"
+            ),
+            (
+                "7 setting maps App(queues=[...]): Queue('slow'), Queue('old'), "
+                "Queue('new')"
+            ),
+            '8 setting by hand @app.task(queue="..."): ...',
         ],
     ),
     "a result": (
@@ -260,7 +335,7 @@ CELERY = {
         [
             f"4 app maps {APP}",
             f"5 schedule maps {BEAT}",
-            '6 schedule maps Cron("...")',
+            '6 schedule maps Cron("* 3 * * *")',
             '6 schedule maps Schedule("...", Cron("..."), send.message())',
         ],
     ),
@@ -414,7 +489,33 @@ RQ = {
                 "chain(...), group(...), chord(...); "
                 "app.subscribe(function, JobSucceeded, JobFailed)"
             ),
-            "4 enqueue maps Retry(attempts=..., backoff=fixed(timedelta(...)))",
+            "4 enqueue maps retry=Retry(...); Retry(attempts=3 + 1)",
+        ],
+    ),
+    "times as RQ writes them": (
+        """
+        from rq import Queue, Retry
+        Queue("low", default_timeout="2M").enqueue(f, job_timeout="1h", ttl="later")
+        Retry(max=2, interval=5)
+        Retry(max=2, interval=[5, 60])
+        """,
+        [
+            (
+                "3 app maps Queue('low') in App(queues=[...]), once; "
+                "Queue(timeout=timedelta(minutes=2))"
+            ),
+            (
+                "3 enqueue maps f.enqueue(...); timeout=timedelta(hours=1); "
+                "expires=timedelta(seconds='later')"
+            ),
+            (
+                "4 enqueue maps retry=Retry(...); Retry(attempts=2 + 1); "
+                "Retry(backoff=fixed(timedelta(seconds=5)))"
+            ),
+            (
+                "5 enqueue by hand retry=Retry(...); Retry(attempts=2 + 1); "
+                "Retry(backoff=exponential(...))"
+            ),
         ],
     ),
     "rq-scheduler": (
@@ -493,10 +594,33 @@ DRAMATIQ = {
         """,
         [
             "3 task maps @app.task",
+            f"5 enqueue maps {SENT}",
             f"5 workflow by hand {WORK}",
             "5 workflow maps send.message(...)",
             f"6 workflow by hand {WORK}",
             "6 workflow maps send.message(...)",
+        ],
+    ),
+    "a pipeline that is run, and what it returns": (
+        """
+        import dramatiq
+        from periodiq import cron
+        @dramatiq.actor(max_retries=0)
+        def send(to): ...
+        (send.message(1) | send.message()).run().get_result()
+        dramatiq.get_broker().enqueue(message, delay=5)
+        """,
+        [
+            '3 schedule by hand Schedule("...", Cron("..."), f.message())',
+            "4 task maps @app.task",
+            f"6 enqueue maps {SENT}",
+            f"6 result maps {RESULT} of the workflow",
+            f"6 workflow by hand {WORK}",
+            "6 workflow maps send.message(...)",
+            (
+                "7 enqueue by hand app.enqueue_many([message]); "
+                "f.using(delay=timedelta(milliseconds=5)).message(...)"
+            ),
         ],
     ),
     "brokers and middleware": (
@@ -550,7 +674,7 @@ ARQ = {
                 f"6 app maps {WORKER}headway worker --concurrency 20; "
                 "Queue(timeout=timedelta(seconds=...))"
             ),
-            '8 schedule maps Schedule("send", Cron("..."), send.message())',
+            '8 schedule maps Schedule("send", Cron("* 3 * * *"), send.message())',
         ],
     ),
     "a pool": (
@@ -570,6 +694,33 @@ ARQ = {
             ),
             "6 result maps job.result_async(timeout=...)",
             "7 enqueue maps await send.enqueue_async(...)",
+        ],
+    ),
+    "what is called on brackets": (
+        """
+        from arq import ArqRedis
+        async def main(redis: ArqRedis):
+            await (await redis.enqueue_job("send", _expires=60)).status()
+        """,
+        [
+            (
+                "4 enqueue maps await send.enqueue_async(...); "
+                "expires=timedelta(seconds=60)"
+            ),
+            ("4 result maps (await redis.enqueue_job('send', _expires=60)).status"),
+        ],
+    ),
+    "a try that is not the first": (
+        """
+        from arq import ArqRedis
+        async def main(redis: ArqRedis):
+            await redis.enqueue_job("send", _job_try=3, _expires=60)
+        """,
+        [
+            (
+                "4 enqueue not there await send.enqueue_async(...); "
+                "expires=timedelta(seconds=60)"
+            )
         ],
     ),
     "a pool that is an argument": (
@@ -638,6 +789,21 @@ HUEY = {
             "6 enqueue maps send.enqueue_in(...), send.enqueue_at(...); 60",
         ],
     ),
+    "a task for each": (
+        """
+        from huey import RedisHuey
+        huey = RedisHuey()
+        @huey.task()
+        def send(to): ...
+        send.map([1, 2]).get(blocking=True)
+        """,
+        [
+            "3 app maps app = App(queues=[...], tasks=[...]) in queues.py",
+            "4 task maps @app.task",
+            "6 result maps job.result(timeout=...)",
+            "6 workflow maps send.map([...]).enqueue()",
+        ],
+    ),
     "Django's, by the clock": (
         """
         from huey import crontab
@@ -662,6 +828,7 @@ HUEY = {
         [
             "3 app maps app = App(queues=[...], tasks=[...]) in queues.py",
             "4 task maps @app.task",
+            "6 enqueue maps app.enqueue_many([...]) of messages",
             "6 workflow by hand chain(...), group(...), chord(...) of messages",
             "6 workflow maps send.message(...)",
         ],
@@ -733,6 +900,59 @@ def test_a_task_is_known_where_it_is_imported(line, tmp_path):
     found = scan(write(tmp_path, files)).findings
     (call,) = [each for each in found if each.path.endswith("views.py")]
     assert (call.instead, call.certain) == ("send.enqueue(...)", True)
+
+
+def test_a_task_is_known_where_all_names_are_imported(tmp_path):
+    files = {
+        "shop/__init__.py": "from .tasks import *\nfrom .views import *\n",
+        "shop/tasks.py": "from celery import shared_task\n"
+        "from . import *\n@shared_task\ndef send(): ...\n",
+        "shop/views.py": "from shop import *\ndef view(): send.delay().get(); no()\n",
+    }
+    found = scan(write(tmp_path, files)).findings
+    calls = [each for each in found if each.path.endswith("views.py")]
+    assert [each.instead for each in calls] == [
+        "send.enqueue(...)",
+        "send.delay().result(timeout=...)",
+    ]
+    assert all(each.certain for each in calls)
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        ("crontab(minute=0, hour='*/3')", "0 */3 * * *"),
+        ("crontab(30, 7, day_of_week='mon-fri')", "30 7 * * mon-fri"),
+        ("crontab(minute=[0, 15], hour={12, 9})", "0,15 9,12 * * *"),
+        ("crontab()", "* * * * *"),
+        ("crontab(0, 0, 1)", "..."),
+        ("crontab(MINUTE)", "..."),
+        ("crontab(minute=f())", "..."),
+        ("crontab(minute={[]})", "..."),
+        ("crontab(minute=1.5)", "..."),
+        ("crontab(**when)", "..."),
+        ("crontab(day_of_month=1, day_of_week=1)", "..."),
+        ("cron(send, hour={9, 12}, minute=5)", "5 9,12 * * *"),
+        ("cron(send, day=1, month=None, minute=0, hour=0, second=0)", "0 0 1 * *"),
+        ("cron(send, weekday='mon', unique=False)", "..."),
+        ("cron(send, second={0, 30})", "..."),
+        ("cron(send, **when)", "..."),
+    ],
+)
+def test_a_line_of_cron_is_written_out_where_it_can_be(call, line, tmp_path):
+    source = f"from celery.schedules import crontab\nfrom arq import cron\n{call}\n"
+    (finding,) = scan(write(tmp_path, {"shop.py": source})).findings
+    assert f'Cron("{line}")' in finding.instead
+
+
+def test_a_setting_is_shown_with_its_name(tmp_path):
+    source = """\
+    from celery import current_app
+    current_app.conf.update(enable_utc=True)
+    current_app.conf.update({"task_time_limit": 20})
+    """
+    found = scan(write(tmp_path, {"shop.py": source})).findings
+    assert [each.found for each in found] == ["enable_utc=True", "task_time_limit=20"]
 
 
 def test_a_module_of_settings_is_known_by_its_name(tmp_path):
@@ -911,6 +1131,17 @@ def test_the_command_tells_places_sums_and_the_line_to_begin_with(command, tmp_p
         'begin with queues.py: app = App(queues=[Queue("default"), Queue("low")], '
         'tasks=["shop.tasks"], engine="celery")'
     )
+
+
+def test_the_line_to_begin_with_has_the_queues_that_settings_name(command, tmp_path):
+    source = """\
+    from celery import current_app
+    current_app.conf.task_routes = {"shop.*": {"queue": "slow"}}
+    current_app.conf.task_default_queue = "celery"
+    """
+    write(tmp_path, {"shop.py": source})
+    done = command("headway", "migrate", "scan", ".")
+    assert 'App(queues=[Queue("celery"), Queue("slow")]' in done.stdout
 
 
 def test_the_command_tells_programs_all_of_it(command, tmp_path):

@@ -70,7 +70,8 @@ def _begin(report: tree.Report, root: Path) -> Iterator[str]:
     if not report.findings:
         return
     written = " ".join(each.instead for each in report.findings)
-    names = ["default", *re.findall(r"(?:queue=|Queue\()'([\w-]+)'", written)]
+    first = re.findall(r"Queue\('([\w-]+)'\) as the first", written) or ["default"]
+    names = [*first, *re.findall(r"(?:queue=|Queue\()'([\w-]+)'", written)]
     queues = ", ".join(f'Queue("{name}")' for name in dict.fromkeys(names))
     home = root if root.is_dir() else root.parent
     tasks = [

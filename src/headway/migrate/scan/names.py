@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from headway.migrate.scan.rules import Rules
 
@@ -73,7 +74,9 @@ def bound(body: Iterable[ast.AST], scope: Scope) -> Iterator[tuple[str, Binding]
             case ast.ImportFrom(names=aliases):
                 module = _absolute(node, scope)
                 for each in aliases:
-                    yield each.asname or each.name, (module, each.name)
+                    is_all = each.name == "*"
+                    name = f"*{module}" if is_all else each.asname or each.name
+                    yield name, (module, each.name)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 yield node.name, node
             case ast.Assign(targets=targets, value=value):
@@ -111,6 +114,7 @@ class Names:
         self.rules = rules
         #: Finds a module of the tree by its name and that of the importer.
         self._module = module
+        self._stars = cache(self._all_from)
 
     def path(self, node: ast.AST, scope: Scope) -> str:
         """Return the path of what is a library's; nothing for what is not."""
@@ -149,7 +153,8 @@ class Names:
             case ast.Await(value=value) | ast.NamedExpr(value=value):
                 return self._target(value, scope, far)
             case ast.BinOp(left=left, op=ast.BitOr()):
-                return self._target(left, scope, far)
+                path = self._target(left, scope, far)
+                return self.rules.joined(path) if isinstance(path, str) else path
             case ast.Constant(value=str(text)) if text.isidentifier():
                 return self._named(text, scope, far)  # an annotation
             case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -178,7 +183,26 @@ class Names:
             case ast.AST() as node, where:
                 return self._target(node, where, far)
             case _:
-                return None
+                return self._of_all(name, scope, far + 1)
+
+    def _of_all(self, name: str, scope: Scope, far: int) -> str | Own | None:
+        """Return what a name stands for that came by `from ... import *`."""
+        while scope.outer and scope.outer.outer:  # the outermost is empty
+            scope = scope.outer
+        seen, waiting = {scope.module}, list(self._stars(scope))
+        for each in waiting:
+            if name in each.names:
+                return self._named(name, each, far)
+            if each.module not in seen:
+                seen.add(each.module)
+                waiting += self._stars(each)
+        return None
+
+    def _all_from(self, scope: Scope) -> list[Scope]:
+        """Return the modules of this tree of which one imports all names."""
+        stars = [name[1:] for name in scope.names if name.startswith("*")]
+        found = (self._module(name, scope.module) for name in stars)
+        return [each for each in found if each]
 
     def _of(self, target: str | Own | None, name: str, far: int) -> str | Own | None:
         """Return what an attribute stands for."""

@@ -49,6 +49,10 @@ class Rules:
         itself = path.rpartition(".")[2][:1].isupper()
         return self._named["gives"].get(path) or (path if itself else None)
 
+    def joined(self, path: str) -> str:
+        """Return what two with a bar between are, the first of which is known."""
+        return self._named["gives"].get(f"or {path}", path)
+
     def decorates(self, path: str) -> bool:
         """Tell whether what is called so makes a task of a function."""
         given = self._named["gives"].get(path, "")

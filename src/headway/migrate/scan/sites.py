@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from headway.migrate.scan.instead import filled, items
 from headway.migrate.scan.names import Binding, Function, Names, Scope, bound, dotted
 from headway.migrate.scan.rules import VERDICTS, Rule
 
@@ -113,9 +114,10 @@ class Sites(ast.NodeVisitor):
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if path == "celery.Celery.conf.update":
             dicts = [each for each in node.args if isinstance(each, ast.Dict)]
-            items = [item for each in dicts for item in _items(each)]
-            for name, value in (*_options(node), *items):
-                self._note(value, f"conf {name}", [("", value)])
+            said = [item for each in dicts for item in items(each)]
+            for name, value in (*_options(node), *said):
+                found = f"{name}={ast.unparse(value)}"
+                self._note(value, f"conf {name}", [("", value)], found)
         elif path:
             self._note(node, f"{path}()", _options(node))
         elif _TELLING.fullmatch(method):
@@ -149,7 +151,7 @@ class Sites(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Dict(self, node: ast.Dict) -> None:
-        said = dict(_items(node))
+        said = dict(items(node))
         if {"task", "schedule"} <= said.keys():
             self._note(node, "celery.beat()", [("", said["task"])])
         self.generic_visit(node)
@@ -186,7 +188,7 @@ class Sites(ast.NodeVisitor):
         first = next((value for name, value in options if not name), None)
         called = options if key.endswith("()") else ()
         parts = [(rule, first), *self._parts(base, called)]
-        texts = [_filled(r.instead, value, node) for r, value in parts if r.instead]
+        texts = [filled(r.instead, value, node) for r, value in parts if r.instead]
         finding = Finding(
             path=self._path,
             line=node.lineno,
@@ -211,7 +213,8 @@ class Sites(ast.NodeVisitor):
             for name, value in options:
                 text = getattr(value, "value", None)
                 said = name or ("'name'" if isinstance(text, str) else "")
-                if said and (rule := rules.option(base, said, ast.unparse(value))):
+                written = "[...]" if _is_list(value) else ast.unparse(value)
+                if said and (rule := rules.option(base, said, written)):
                     yield rule, value
         given = {name for name, _ in options}
         for name in rules.absent.get(base, ()):
@@ -226,31 +229,5 @@ def _options(node: ast.expr) -> list[tuple[str, ast.expr]]:
     return [*(("", each) for each in node.args[:1]), *named]
 
 
-def _items(node: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
-    for key, value in zip(node.keys, node.values, strict=True):
-        if isinstance(key, ast.Constant):
-            yield str(key.value), value
-
-
-def _filled(text: str, value: ast.expr | None, node: ast.AST) -> str:
-    """Put what stands in the code into what is to be written instead."""
-    func = node.func if isinstance(node, ast.Call) else node
-    inner = func.value if isinstance(func, ast.Attribute) else func
-    match value:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            pass
-        case ast.Constant(value=str(path)):
-            name = path.rpartition(".")[2]
-        case _:
-            name = "f"
-    if "timedelta" in (short := _short(value) if value else "..."):
-        text = re.sub(r"timedelta\(\w+=\{\}\)", lambda _: short, text)
-    words = {"{f}": _short(inner), "{call}": _short(func), "{name}": name}
-    for word, written in (words | {"{}": short}).items():
-        text = text.replace(word, written)
-    return text
-
-
-def _short(node: ast.AST) -> str:
-    text = ast.unparse(node)
-    return text if len(text) < 50 else "..."  # noqa: PLR2004 - too long to repeat
+def _is_list(value: ast.expr) -> bool:
+    return isinstance(value, ast.List | ast.Tuple)
