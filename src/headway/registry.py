@@ -70,10 +70,18 @@ class Registry:
             return self._of_the_packages(module_name, attribute)
         if self.allows(name):
             return self._plain(self._allowed.find(name), name)
-        raise TaskNotAllowedError(
-            f"{name!r} may not run: it is neither registered nor a function of "
-            f"the tasks package ({', '.join(self.packages)}). It was not imported. "
-            f"If it is meant to run: App(allow=[{name!r}])"
+        raise TaskNotAllowedError(f"{name!r} may not run: {self._way_out(name)}")
+
+    def _way_out(self, name: str) -> str:
+        if not self.packages:
+            return (
+                "it is not registered: no module that was imported here defines it. If "
+                "it is another application's, send it to a queue that only that serves"
+            )
+        return (
+            f"it is neither registered nor a function of the tasks package "
+            f"({', '.join(self.packages)}). It was not imported. If it is meant to "
+            f"run: App(allow=[{name!r}])"
         )
 
     def _of_the_packages(

@@ -223,6 +223,15 @@ def test_a_call_is_sent_by_name_where_its_code_is_not(shop, engine, done):
     assert done(other.send_task("other.name")) == "other.name"
 
 
+def test_a_call_of_a_task_that_is_nowhere_here_fails_with_a_way_out(shop, engine):
+    result = shop.app.send_task("other.thing")
+    engine.work()
+    said = engine.app.job(result.id).info().error
+    assert "'other.thing' may not run: it is not registered" in said
+    assert "to a queue that only that serves" in said
+    assert "App(" not in said
+
+
 def test_a_result_that_is_ignored_is_not_kept(shop, engine, log, done):
     result = shop.silent.delay()
     engine.work()
