@@ -54,7 +54,8 @@ def _name(item: pytest.Item, cell: str) -> str:
 def _rows(reports: Iterable[pytest.TestReport]) -> Rows:
     rows: Rows = {}
     for report in reports:
-        told = dict(report.user_properties)
+        # A module that cannot be collected is reported as well, and has none.
+        told = dict(getattr(report, "user_properties", ()))
         if "cell" in told:
             row = rows.setdefault(told["test"], {})
             # What fails as it is torn down has passed before, and failed all the same.
