@@ -26,6 +26,7 @@ from typing import (
     TypeVar,
     Unpack,
     cast,
+    get_args,
     overload,
     runtime_checkable,
 )
@@ -60,7 +61,7 @@ from headway.schedules import Schedules
 from headway.settings import Settings, engine_override
 from headway.signing import Signer
 from headway.task import AsyncTask, DefinedTask, Delivered, Task
-from headway.workflows import Plan, Workflow
+from headway.workflows import Plan, Workflow, WorkflowKind, WorkflowLine
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -425,6 +426,25 @@ class App:
         """
         engine = self.queue(queue).engine if queue else None
         return self._workflow(workflow_id, self.backend(engine))
+
+    def workflows(
+        self, kind: WorkflowKind = "open", *, limit: int = 100, queue: str | None = None
+    ) -> list[WorkflowLine]:
+        """Return the workflows that are open, have failed or have finished.
+
+        Newest first: those open by when they were sent, the others by their end. The
+        failed ones have those that were canceled among them. What is gone is left out.
+
+        Raises:
+            ConfigurationError: there is no such kind.
+            UnknownQueueError: the application declares no such queue.
+        """
+        if kind not in (kinds := get_args(WorkflowKind)):
+            raise ConfigurationError(
+                f"workflows({kind!r}): expected one of {', '.join(kinds)}"
+            )
+        engine = self.queue(queue).engine if queue else None
+        return list(self.backend(engine).workflows.page(kind, 0, limit).lines)
 
     def _workflow(self, workflow_id: str, backend: Backend) -> Workflow[Any]:
         def read(task: str, value: object) -> object:

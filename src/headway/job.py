@@ -90,6 +90,8 @@ class JobInfo:
     #: Where its last attempt had come to, as the task has said it.
     checkpoint: object = None
     worker: str | None = None
+    #: The id of the workflow that it is a node of, as `app.workflow` takes it.
+    workflow: str | None = None
     #: The last attempt's traceback, or what a worker or engine says instead.
     error: str | None = None
     #: One line for each attempt that failed, oldest first.

@@ -7,10 +7,10 @@ the same step that writes that end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, Generic, Protocol, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from headway.errors import (
     ArgumentError,
@@ -27,6 +27,9 @@ from headway.options import OnFailure
 from headway.reference import Failure, named, resolved
 
 R_co = TypeVar("R_co", covariant=True)
+
+#: What a list of workflows is of; "failed" has those that were canceled, too.
+WorkflowKind = Literal["open", "failed", "finished"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,8 @@ class NodeInfo:
     undoes: str = ""
     #: The last line of why it has no result.
     error: str = ""
+    #: The attempt that runs or ran last, counted from 1; 0 before the first.
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,8 @@ class WorkflowInfo:
     nodes: Mapping[str, NodeInfo]
     #: What it returns, in JSON's own types with references by id.
     result: object = field(repr=False)
+    created_at: datetime | None = None
+    ended_at: datetime | None = None
 
     @property
     def progress(self) -> Progress:
@@ -96,29 +103,56 @@ class WorkflowInfo:
         done = sum(node.status.is_final for node in counted)
         return Progress(done=done, total=len(counted))
 
-    def __str__(self) -> str:
-        lines, shown = [f"workflow {self.id}: {self.status}"], set[str]()
-        for node in self.nodes.values():
-            if not node.parents and not node.undoes:
-                self._draw(node, "  ", lines, shown)
-        lines += [
-            f"  {node.task} {node.status} ({node.id}), undoes {node.undoes}{_why(node)}"
+    def walk(self) -> Iterator[tuple[int, NodeInfo]]:
+        """Yield the nodes with their depth, as a tree is drawn; compensations last."""
+        undoing = [node for node in self.nodes.values() if node.undoes]
+        roots = [
+            (0, node)
             for node in self.nodes.values()
-            if node.undoes
+            if not node.parents and not node.undoes
         ]
+        left, shown = roots[::-1], set[str]()
+        while left:
+            depth, node = left.pop()
+            # A node of several parents stands below the last of them.
+            if node.id in shown or not shown.issuperset(node.parents):
+                continue
+            shown.add(node.id)
+            yield depth, node
+            left += [(depth + 1, self.nodes[each]) for each in node.children[::-1]]
+        yield from ((0, node) for node in undoing)
+
+    def __str__(self) -> str:
+        lines = [f"workflow {self.id}: {self.status}"]
+        for depth, node in self.walk():
+            what = f"{node.task} {node.status} ({node.id})"
+            undoes = f", undoes {node.undoes}" if node.undoes else ""
+            lines.append(f"{'  ' * (depth + 1)}{what}{undoes}{_why(node)}")
         return "\n".join(lines)
 
-    def _draw(
-        self, node: NodeInfo, indent: str, lines: list[str], shown: set[str]
-    ) -> None:
-        # A node of several parents stands below the last of them.
-        if node.parents and not shown.issuperset(node.parents):
-            return
-        shown.add(node.id)
-        lines.append(f"{indent}{node.task} {node.status} ({node.id}){_why(node)}")
-        for child in node.children:
-            if child not in shown:
-                self._draw(self.nodes[child], indent + "  ", lines, shown)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowLine:
+    """A workflow as one line of a list."""
+
+    id: str
+    status: JobStatus
+    #: The task from which it returns; of several the first.
+    task: str
+    progress: Progress
+    created_at: datetime | None = None
+    ended_at: datetime | None = None
+    #: The node for which it has failed.
+    failed: NodeInfo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowPage:
+    """Some lines of a list of workflows."""
+
+    #: How long the list is; it may name some that are gone.
+    total: int
+    lines: tuple[WorkflowLine, ...]
 
 
 class WorkflowStore(Protocol):
@@ -156,6 +190,10 @@ class WorkflowStore(Protocol):
         Raises:
             JobNotFoundError: there is no such workflow.
         """
+        ...
+
+    def page(self, kind: WorkflowKind, start: int, count: int) -> WorkflowPage:
+        """Return a part of a list, newest first; those that are gone are left out."""
         ...
 
     def wait(self, workflow_id: str, timeout: float | None) -> JobStatus:

@@ -739,3 +739,76 @@ def test_a_message_that_waits_for_another_cannot_be_sent_alone(engine):
         engine.app.enqueue_many([add.message(add.message(1).result)])
     with pytest.raises(ArgumentError, match="nothing comes before"):
         chain(add.message(previous)).enqueue()
+
+
+# Lists
+
+
+def test_workflows_are_listed_by_what_has_become_of_them(engine):
+    tasks = engine.tasks
+    chain(tasks.add.message(1), tasks.add).enqueue(workflow_id="goes-well")
+    chain(tasks.fail.message("so"), tasks.order.message("x")).enqueue(workflow_id="bad")
+    opened = {line.id: line for line in engine.app.workflows()}
+    assert opened.keys() == {"goes-well", "bad"}
+    line = opened["goes-well"]
+    assert (line.status, line.progress.done, line.progress.total) == ("started", 0, 2)
+    assert line.task.endswith(".add")
+    assert line.created_at is not None
+    engine.work()
+    assert engine.app.workflows() == []
+    [finished] = engine.app.workflows("finished")
+    assert (finished.id, finished.progress.fraction) == ("goes-well", 1)
+    [bad] = engine.app.workflows("failed")
+    assert bad.failed is not None
+    assert (bad.failed.task, bad.failed.error) == (tasks.fail.name, "ValueError: so")
+    assert bad.ended_at is not None
+    assert bad.ended_at >= bad.created_at
+    tree = engine.app.workflow("bad").tree()
+    assert (tree.created_at, tree.ended_at) == (bad.created_at, bad.ended_at)
+
+
+def test_a_workflow_that_is_retried_is_open_again(engine):
+    order = engine.tasks.order
+    flow = chain(order.message("1"), order.message("2")).enqueue()
+    flow.cancel()
+    assert [line.status for line in engine.app.workflows("failed")] == ["canceled"]
+    flow.retry()
+    assert engine.app.workflows("failed") == []
+    assert [line.id for line in engine.app.workflows()] == [flow.id]
+
+
+def test_the_newest_workflows_are_listed_first_and_no_more_than_asked_for(engine):
+    for number in range(4):
+        workflow(engine.tasks.add.message(1)).enqueue(workflow_id=f"n{number}")
+    assert [line.id for line in engine.app.workflows(limit=3)] == ["n3", "n2", "n1"]
+    with pytest.raises(ConfigurationError, match="open, failed, finished"):
+        engine.app.workflows("done")
+
+
+def test_what_nodes_have_asked_for_is_counted(engine):
+    flow = workflow(engine.tasks.spread.message([1, 2, 3])).enqueue()
+    engine.work()
+    [line] = engine.app.workflows("finished")
+    assert line.progress == flow.progress
+
+
+def test_a_job_names_its_workflow(engine):
+    add = engine.tasks.add
+    flow = workflow(add.message(1)).enqueue()
+    [node] = flow.tree().nodes
+    assert engine.app.job(node).info().workflow == flow.id
+    assert add.enqueue(1, 2).info().workflow is None
+
+
+def test_the_tree_tells_the_attempt_of_each_node(engine):
+    flow = workflow(engine.tasks.flaky.message("twice")).enqueue()
+    [before] = flow.tree().nodes.values()
+    engine.work()
+    [node] = flow.tree().nodes.values()
+    assert (before.attempt, node.attempt) == (0, 3)
+
+
+def test_a_chain_of_any_length_is_drawn(engine):
+    add = engine.tasks.add
+    flow = chain(add.message(1), *[add] * 1500).enqueue()
+    assert len(str(flow.tree()).splitlines()) == 1502

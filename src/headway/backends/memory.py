@@ -62,7 +62,7 @@ class MemoryBackend:
         self._store = _Store()
         self._timetable = self._new_timetable()
         self._changed = threading.Condition(threading.RLock())
-        self._workflows = MemoryWorkflows(self, self._changed)
+        self._workflows = self._new_workflows()
         #: Run each job in `enqueue` itself.
         self.inline = False
 
@@ -78,6 +78,9 @@ class MemoryBackend:
 
     def _new_timetable(self) -> Timetable:
         return MemoryTimetable(self._context.clock, self._sent, self._status_of)
+
+    def _new_workflows(self) -> MemoryWorkflows:
+        return MemoryWorkflows(self, self._changed, self._context.clock)
 
     def _sent(self, envelope: Envelope) -> None:
         self.enqueue([envelope])
@@ -393,7 +396,7 @@ class MemoryBackend:
         """Forget everything."""
         self._store = _Store()
         self._timetable = self._new_timetable()
-        self._workflows = MemoryWorkflows(self, self._changed)
+        self._workflows = self._new_workflows()
 
     # For workflows
 
@@ -477,6 +480,7 @@ def _first_info(envelope: Envelope, status: JobStatus, now: datetime) -> JobInfo
         due=envelope.terms.due,
         repeats_left=envelope.terms.repeat.times if envelope.terms.repeat else None,
         timeout=envelope.terms.timeout,
+        workflow=envelope.terms.workflow or None,
     )
 
 

@@ -6,8 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any, Protocol
 
+from headway.clock import Clock
 from headway.errors import ArgumentError, JobNotFoundError
 from headway.job import JobInfo, JobStatus
 from headway.message import Envelope
@@ -17,6 +19,9 @@ from headway.workflows import (
     NodeInfo,
     Plan,
     WorkflowInfo,
+    WorkflowKind,
+    WorkflowLine,
+    WorkflowPage,
     in_the_way,
     not_to_be_retried,
     of_gone_job,
@@ -58,7 +63,8 @@ class _Flow:
     result: object
     status: JobStatus = JobStatus.STARTED
     failed_by: str = ""
-    has_ended: bool = False
+    created_at: datetime
+    ended_at: datetime | None = None
     nodes: dict[str, Node] = field(default_factory=dict[str, Node])
     open: set[str] = field(default_factory=set[str])
     waits: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
@@ -76,6 +82,17 @@ class _Flow:
     def is_open(self) -> bool:
         return self.status is JobStatus.STARTED
 
+    @property
+    def has_ended(self) -> bool:
+        return self.ended_at is not None
+
+    @property
+    def kind(self) -> WorkflowKind:
+        """Return the list in which it is."""
+        if not self.has_ended:
+            return "open"
+        return "finished" if self.status is JobStatus.FINISHED else "failed"
+
     def pass_on(self, other: str, met: str) -> bool:
         """Note that one of those it waits for is over; tell whether it was the last."""
         waits = self.waits.get(other, set())
@@ -88,9 +105,10 @@ class _Flow:
 class MemoryWorkflows:
     """The workflows of a memory engine: a `WorkflowStore`."""
 
-    def __init__(self, jobs: Jobs, lock: threading.Condition) -> None:
+    def __init__(self, jobs: Jobs, lock: threading.Condition, clock: Clock) -> None:
         self._jobs = jobs
         self._lock = lock
+        self._clock = clock
         self._flows: dict[str, _Flow] = {}
 
     def _flow(self, workflow_id: str) -> _Flow:
@@ -110,7 +128,8 @@ class MemoryWorkflows:
                 return False
             if there := [each.id for each in envelopes if self._jobs.find(each.id)]:
                 raise in_the_way(plan.id, there[0])
-            flow = self._flows[plan.id] = _Flow(result=plan.result)
+            flow = _Flow(result=plan.result, created_at=self._clock.now())
+            self._flows[plan.id] = flow
             self._write(flow, plan.nodes, envelopes)
         self._jobs.sent()
         return True
@@ -222,11 +241,30 @@ class MemoryWorkflows:
 
     def _close(self, flow: _Flow) -> None:
         if not flow.open and not flow.has_ended:
-            flow.has_ended = True
+            flow.ended_at = self._clock.now()
             if flow.is_open:
                 flow.status = JobStatus.FINISHED
 
     # Asking
+
+    def page(self, kind: WorkflowKind, start: int, count: int) -> WorkflowPage:
+        """Return a part of a list, those first that were sent last."""
+        ids = [name for name, flow in self._flows.items() if flow.kind == kind][::-1]
+        lines = tuple(map(self._line, ids[start : start + count]))
+        return WorkflowPage(total=len(ids), lines=lines)
+
+    def _line(self, workflow_id: str) -> WorkflowLine:
+        info, flow = self.info(workflow_id), self._flows[workflow_id]
+        ends = named(flow.result)
+        return WorkflowLine(
+            id=workflow_id,
+            status=info.status,
+            task=flow.nodes[ends[0]].message.task if ends else "",
+            progress=info.progress,
+            created_at=info.created_at,
+            ended_at=info.ended_at,
+            failed=info.nodes.get(info.failed_by),
+        )
 
     def wait(self, workflow_id: str, timeout: float | None) -> JobStatus:
         """Return the status once it is final, or when the seconds are over."""
@@ -249,6 +287,8 @@ class MemoryWorkflows:
             failed_by=flow.failed_by,
             nodes={name: self._node(flow, node) for name, node in shown.items()},
             result=resolved(flow.result, lambda name: _expanded(flow, name)),
+            created_at=flow.created_at,
+            ended_at=flow.ended_at,
         )
 
     def _node(self, flow: _Flow, node: Node) -> NodeInfo:
@@ -264,6 +304,7 @@ class MemoryWorkflows:
             children=tuple(children),
             undoes=node.undoes,
             error=error,
+            attempt=info.attempt if info else 0,
         )
 
     def results(self, workflow_id: str, ids: Sequence[str]) -> list[object]:
@@ -344,7 +385,7 @@ class MemoryWorkflows:
         return again, behind
 
     def _reopen(self, flow: _Flow, again: Mapping[str, Node]) -> None:
-        flow.status, flow.failed_by, flow.has_ended = JobStatus.STARTED, "", False
+        flow.status, flow.failed_by, flow.ended_at = JobStatus.STARTED, "", None
         flow.ends.clear()
         for name, node in again.items():
             for each in filter(None, (name, node.undo)):

@@ -18,16 +18,18 @@ from headway.message import Envelope
 from headway.reference import named, reference_to, resolved
 from headway.wire import job_hash, keys
 from headway.wire.expiry import nodes_without_expiry
-from headway.wire.node_results import last_line, results
+from headway.wire.node_results import has_failed, last_line, nodes, results
 from headway.wire.outage import Asker, explained, way_out
 from headway.wire.reading import Fields, text
 from headway.wire.scripts import Scripts, Value
-from headway.wire.stored_job import StoredJob, newest
+from headway.wire.workflow_lines import page
 from headway.workflows import (
     Node,
     NodeInfo,
     Plan,
     WorkflowInfo,
+    WorkflowKind,
+    WorkflowPage,
     in_the_way,
     not_to_be_retried,
     of_gone_job,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 LONGEST_LOOK = 0.1
 #: RQ's own, for results that do not say how long they are kept, in seconds.
 KEPT = 500
-_FIELDS = ("status", "headway_became", "exc_info", "meta")
 
 
 class RQWorkflows(Asker):
@@ -106,20 +107,24 @@ class RQWorkflows(Asker):
         now = self._clock.now()
         first = int(now.timestamp() * 1e6)
         noted = list(map(self._noted, envelopes))
-        nodes = [
+        packed = [
             _packed(node, envelope, job_hash.time_text(now), first + place)
             for place, (node, envelope) in enumerate(
                 zip(plan.nodes, noted, strict=True)
             )
         ]
+        ends = named(plan.result)
+        tasks = {node.id: node.message.task for node in plan.nodes}
         arguments: list[Value] = [
             plan.id,
-            msgspec.msgpack.encode(nodes),
+            msgspec.msgpack.encode(packed),
             json.dumps(plan.result),
-            json.dumps(named(plan.result)),
+            json.dumps(ends),
             asking,
             lease[1],
             job_hash.time_text(now),
+            sum(not node.undoes for node in plan.nodes),
+            tasks[ends[0]] if ends else "",
             *(job_hash.payload(each.terms.task, each.arguments) for each in noted),
         ]
         try:
@@ -134,6 +139,15 @@ class RQWorkflows(Asker):
         return text(told[0]), text(told[1])
 
     # Asking
+
+    @explained
+    def page(self, kind: WorkflowKind, start: int, count: int) -> WorkflowPage:
+        """Return a part of a list, newest first; those that are gone are left out.
+
+        Raises:
+            StoreError: Redis does not answer.
+        """
+        return page(self.client, kind, start, count)
 
     @explained
     def wait(self, workflow_id: str, timeout: float | None) -> JobStatus:
@@ -175,54 +189,50 @@ class RQWorkflows(Asker):
         fields = Fields.of(found)
         status = JobStatus(fields.text("status"))
         in_order = {job_id: records[job_id] for job_id in ids}
-        nodes, grown = self._nodes(in_order, Fields.of(ended), status)
+        known, grown = self._nodes(in_order, Fields.of(ended), status)
         return WorkflowInfo(
             id=workflow_id,
             status=status,
             has_ended=bool(fields.text("ended_at")),
             failed_by=fields.text("failed_by"),
-            nodes=nodes,
+            nodes=known,
             result=_expanded(json.loads(fields.text("result")), grown),
+            created_at=fields.moment("created_at"),
+            ended_at=fields.moment("ended_at"),
         )
 
     def _nodes(
         self, records: Mapping[str, dict[str, Any]], ends: Fields, flow: JobStatus
     ) -> tuple[dict[str, NodeInfo], dict[str, object]]:
         """Return the nodes, and what those stand for that have asked for others."""
-        pipeline = self.client.pipeline(transaction=False)
-        for job_id in records:
-            pipeline.hmget(keys.job(job_id), _FIELDS)
-            pipeline.xrevrange(keys.results(job_id), count=1)
-        answers = pipeline.execute()
         children: dict[str, list[str]] = {job_id: [] for job_id in records}
         for job_id, record in records.items():
             for parent in record["parents"]:
                 children.setdefault(parent, []).append(job_id)
-        nodes: dict[str, NodeInfo] = {}
+        known: dict[str, NodeInfo] = {}
         grown: dict[str, object] = {}
-        for place, (job_id, record) in enumerate(records.items()):
-            values, latest = answers[2 * place : 2 * place + 2]
-            fields = Fields(dict(zip(_FIELDS, values, strict=True)))
-            stored = StoredJob(id=job_id, fields=fields, outcome=newest(latest))
-            if became := fields.raw("headway_became"):
-                grown[job_id] = json.loads(became)
-            status, error, is_there = stored.status, "", bool(fields.text("status"))
+        for job in nodes(self.client, list(records)):
+            record, is_there = records[job.id], bool(job.fields.text("status"))
+            if became := job.fields.raw("headway_became"):
+                grown[job.id] = json.loads(became)
+            status, error = job.status, ""
             if record.get("undoes") and (status == JobStatus.DEFERRED or not is_there):
                 continue  # nothing is to be undone so far
             if not is_there:
-                status, error = of_gone_job(ends.text(job_id), flow)
-            elif status.is_final and status != JobStatus.FINISHED:
-                error = last_line(stored)
-            nodes[job_id] = NodeInfo(
-                id=job_id,
+                status, error = of_gone_job(ends.text(job.id), flow)
+            elif has_failed(status):
+                error = last_line(job)
+            known[job.id] = NodeInfo(
+                id=job.id,
                 task=record["task"],
                 status=status,
                 parents=tuple(record["parents"]),
-                children=tuple(children[job_id]),
+                children=tuple(children[job.id]),
                 undoes=record.get("undoes", ""),
                 error=error,
+                attempt=job.attempt,
             )
-        return nodes, grown
+        return known, grown
 
     @explained
     def results(self, workflow_id: str, ids: Sequence[str]) -> list[object]:

@@ -245,6 +245,11 @@ WORKFLOW_PREFIX = f"{OURS}:workflow:"
 WORKFLOWS = f"{OURS}:workflows"
 
 
+def listed_workflows(kind: str) -> str:
+    """Sorted set: ids of open ones by when they were sent, others by their end."""
+    return f"{WORKFLOWS}:{kind}"
+
+
 def workflow(workflow_id: str) -> str:
     """Hash: where a workflow has come to; what else there is of it begins like this."""
     return f"{WORKFLOW_PREFIX}{workflow_id}"
@@ -258,6 +263,11 @@ def workflow_nodes(workflow_id: str) -> str:
 def workflow_ends(workflow_id: str) -> str:
     """Hash: how those nodes of a workflow ended that did not finish, by id."""
     return f"{WORKFLOW_PREFIX}{workflow_id}:ends"
+
+
+def workflow_open(workflow_id: str) -> str:
+    """Set: nodes of a workflow that have not ended."""
+    return f"{WORKFLOW_PREFIX}{workflow_id}:open"
 
 
 #: Every list of jobs that is kept for a queue; "queued" is the queue itself, and "sent"
@@ -297,4 +307,5 @@ NAMES_IN_LUA = {
     "queues": QUEUES,
     "workflow": WORKFLOW_PREFIX,
     "workflows": WORKFLOWS,
+    "listed": listed_workflows(""),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from headway.errors import ArgumentError
@@ -18,6 +18,35 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _FIELDS = ("status", "headway_became", "exc_info", "meta")
+_STATE = (*_FIELDS, "started_at", "number_of_retries")
+
+
+def nodes(client: Redis, ids: Sequence[str]) -> list[StoredJob]:
+    """Return the state of nodes, and how those that have failed ended.
+
+    What the others have returned may be large, and is not read.
+    """
+    pipeline = client.pipeline(transaction=False)
+    for job_id in ids:
+        pipeline.hmget(keys.job(job_id), _STATE)
+    found = [
+        StoredJob(
+            id=job_id,
+            fields=Fields(dict(zip(_STATE, values, strict=True))),
+            outcome=Fields({}),
+        )
+        for job_id, values in zip(ids, pipeline.execute(), strict=True)
+    ]
+    failed = [job.id for job in found if has_failed(job.status)]
+    for job_id in failed:
+        pipeline.xrevrange(keys.results(job_id), count=1)
+    latest = dict(zip(failed, map(newest, pipeline.execute()), strict=True))
+    return [replace(job, outcome=latest.get(job.id, job.outcome)) for job in found]
+
+
+def has_failed(status: JobStatus) -> bool:
+    """Tell whether a node has ended without a result."""
+    return status.is_final and status is not JobStatus.FINISHED
 
 
 def results(client: Redis, workflow_id: str, ids: Sequence[str]) -> list[object]:

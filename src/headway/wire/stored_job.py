@@ -148,6 +148,7 @@ class StoredJob:
             log=_lines(extras.get("log")),
             checkpoint=extras.get("checkpoint"),
             worker=fields.text("worker_name") or None,
+            workflow=fields.text("headway_workflow") or None,
             error=None if finished or self._went_well else self._reason(extras),
             errors=errors_in(extras),
             crashes=self.crashes,

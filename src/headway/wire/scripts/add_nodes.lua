@@ -11,6 +11,8 @@
 -- ARGV[5]  the asking node; "" for a new workflow
 -- ARGV[6]  what its lease says, `ordinal:queue`
 -- ARGV[7]  the time as RQ writes it
+-- ARGV[8]  how many of the nodes are no compensations
+-- ARGV[9]  the task from which the workflow returns
 -- then for each node: its payload, which MessagePack here would not read
 --
 -- Returns "done", "there" where it was done before, "lost" where another worker has the
@@ -18,7 +20,7 @@
 
 local call = redis.call
 local flow, asking, nodes = ARGV[1], ARGV[5], cmsgpack.unpack(ARGV[2])
-local ID, RECORD, PARENTS, UNDOES, FIELDS, PAYLOADS = 1, 2, 3, 4, 5, 7
+local ID, RECORD, PARENTS, UNDOES, FIELDS, PAYLOADS = 1, 2, 3, 4, 5, 9
 
 local function wait_for(id, parent)
   call('SADD', names.job .. parent .. ':dependents', id)
@@ -73,8 +75,10 @@ for _, node in ipairs(nodes) do
 end
 
 if asking == '' then
-  call('HSET', part(flow), 'status', 'started', 'created_at', ARGV[7], 'result', ARGV[3])
+  call('HSET', part(flow), 'status', 'started', 'created_at', ARGV[7], 'result', ARGV[3],
+    'task', ARGV[9])
   call('ZADD', names.workflows, call('TIME')[1], flow)
+  list_as('open', flow)
 else
   local ends, asks = cjson.decode(ARGV[4]), node_of(flow, asking)
   for _, id in ipairs(call('SMEMBERS', names.job .. asking .. ':dependents')) do
@@ -95,6 +99,7 @@ else
   end
   call('HSET', names.job .. asking, 'headway_became', ARGV[3])
 end
+call('HINCRBY', part(flow), 'size', ARGV[8])
 for place, node in ipairs(nodes) do
   write(node, ARGV[PAYLOADS + place])
 end

@@ -13,6 +13,7 @@ for _, flow in ipairs(call('ZRANGE', names.workflows, 0, ARGV[1] - 1)) do
     call('ZADD', names.workflows, now, flow)
   else
     call('ZREM', names.workflows, flow)
+    call('ZREM', names.listed .. 'open', flow)
   end
   for _, id in ipairs(call('SRANDMEMBER', part(flow, ':open'), ARGV[2])) do
     local status = status_of(id)

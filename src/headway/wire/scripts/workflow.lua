@@ -2,7 +2,9 @@
 -- verb that ends a job, so that the end and what it lets go are one step. A node is ended
 -- once: whoever says so a second time finds it gone from the open ones.
 --
--- A workflow is, under its key: a hash (status, result, failed_by, undoing, ended_at);
+-- A workflow is, under its key: a hash (status, result, failed_by, undoing, created_at,
+-- ended_at, and for lists of workflows task, the one it returns from, and size, how many
+-- nodes it has but for compensations);
 --   :nodes       hash: each node as JSON, by id
 --   :open        set: nodes that have not ended
 --   :waits:NODE  set: nodes that it waits for, and "#LINE" for a place in a line
@@ -12,6 +14,7 @@
 --                gone before the workflow is
 
 local KEPT_FAILED = 2592000 -- for a person who wants to retry it, in seconds
+local LISTED = 10000 -- of those that have ended, for a person to look at
 local ENDED = { finished = true, failed = true, stopped = true, canceled = true,
   deleted = true }
 local WAITS = { queued = true, scheduled = true, deferred = true }
@@ -178,6 +181,19 @@ local function forget(flow, id)
   redis.call('HDEL', part(flow, ':nodes'), id)
 end
 
+-- In one of the lists for people: open, failed (or canceled), finished.
+local function list_as(kind, flow)
+  for _, other in ipairs({ 'open', 'failed', 'finished' }) do
+    redis.call('ZREM', names.listed .. other, flow)
+  end
+  local list, time = names.listed .. kind, redis.call('TIME')
+  redis.call('ZADD', list, string.format('%.6f', time[1] + time[2] / 1e6), flow)
+  if kind ~= 'open' then
+    redis.call('ZREMRANGEBYSCORE', list, '-inf', time[1] - KEPT_FAILED)
+    redis.call('ZREMRANGEBYRANK', list, 0, -LISTED - 1)
+  end
+end
+
 local function close(flow)
   local key = part(flow)
   if redis.call('SCARD', part(flow, ':open')) > 0
@@ -202,6 +218,7 @@ local function close(flow)
     redis.call('DEL', part(flow, ':undo'))
   end
   redis.call('ZREM', names.workflows, flow)
+  list_as(has_failed and 'failed' or 'finished', flow)
   if longest > 0 then
     for _, name in ipairs({ '', ':nodes', ':ends', ':undo' }) do
       redis.call('EXPIRE', part(flow, name), longest)
