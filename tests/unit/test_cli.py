@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import signal
 import threading
 
 import pytest
 
+from headway import chain
 from headway.app import load_app
 
 
@@ -218,6 +220,34 @@ def test_a_node_that_was_requeued_with_its_workflow_is_counted(command, basic):
     again = command("headway", "failed", "requeue", alone.id)
     assert (again.returncode, again.stdout) == (1, "0 requeued\n")
     assert f"job {alone.id} is queued" in again.stderr
+
+
+def test_workflows_are_listed_and_drawn(command, basic):
+    assert command("headway", "workflows").stdout == "no workflows\n"
+    for name, first in (
+        ("well", basic.add.message(1)),
+        ("bad", basic.fail.message("so")),
+    ):
+        chain(first, basic.order.message("x")).enqueue(workflow_id=name)
+    command("headway", "worker", "--burst", env={"SAMPLE_LOG": os.devnull})
+    chain(basic.add.message(1), basic.add).enqueue(workflow_id="new")
+
+    new, bad, well = command("headway", "workflows").stdout.splitlines()
+    assert new.startswith("new   started   0 of 2")
+    assert bad.startswith("bad   failed    2 of 2")
+    assert bad.endswith("sample_tasks.basic.fail: ValueError: so")
+    assert well.startswith("well  finished  2 of 2")
+    only = command("headway", "workflows", "list", "--kind", "open").stdout
+    assert [line.split()[0] for line in only.splitlines()] == ["new"]
+    few = command("headway", "workflows", "list", "--limit", "1", "--kind", "failed")
+    assert few.stdout.startswith("bad  failed")
+
+    tree = command("headway", "workflows", "show", "bad").stdout
+    assert tree.startswith(
+        "workflow bad: failed\n  sample_tasks.basic.fail failed (bad-1)"
+    )
+    done = command("headway", "workflows", "show", "nobody")
+    assert (done.returncode, "no workflow nobody" in done.stderr) == (2, True)
 
 
 def test_a_job_that_did_not_fail_is_not_forgotten(command, basic):

@@ -22,6 +22,7 @@ _HOMES = {
     "schedules": "headway.cli.schedules:schedules",
     "up": "headway.cli.up:up",
     "worker": "headway.cli.worker:worker",
+    "workflows": "headway.cli.workflows:workflows",
 }
 
 
