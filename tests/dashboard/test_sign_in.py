@@ -39,8 +39,16 @@ def stranger(redis):
 def test_no_page_is_open_to_a_stranger(stranger, redis):
     rules = list(stranger.application.url_map.iter_rules())
     assert len(rules) > 20
-    values = {"instance_number": 0, "per_page": 8, "page": 1, "verb": "delete"}
-    names = ("job_id", "queue", "queue_name", "registry_name", "order", "filename")
+    values = {"instance_number": 0, "per_page": 8, "page": 1, "verb": "cancel"}
+    names = (
+        "job_id",
+        "workflow_id",
+        "queue",
+        "queue_name",
+        "registry_name",
+        "order",
+        "filename",
+    )
     values |= dict.fromkeys(names, "failed") | {"hold": "pause"}
     for rule in rules:
         _domain, path = rule.build(values) or ("", "")

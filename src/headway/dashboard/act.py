@@ -15,10 +15,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from headway.backends.rq_jobs import RQJobs
+from headway.backends.rq_workflows import RQWorkflows
 from headway.clock import SystemClock
 from headway.dashboard.sweep import SECONDS, Swept, failed
 from headway.errors import HeadwayError, JobNotFoundError, JobStateError
 from headway.job import Job
+from headway.message import Envelope
+from headway.workflows import WorkflowStore
 
 #: What the page of a job offers to cancel.
 WAITING = frozenset({"queued", "scheduled", "deferred", "rate_limited"})
@@ -114,6 +117,17 @@ def actions(redis: Redis, handle: Callable[[str], Job[Any]] | None) -> Actions:
         return Job(job_id, jobs, _as_stored)
 
     return Actions(redis, jobs, handle or handle_of)
+
+
+def workflows(redis: Redis) -> WorkflowStore:
+    """Return what is asked of workflows, whose nodes are RQ's jobs here."""
+    clock = SystemClock()
+    jobs = RQJobs(lambda: redis, clock)
+    return RQWorkflows(lambda: redis, clock, noted=_as_is, cancel_job=jobs.cancel)
+
+
+def _as_is(envelope: Envelope) -> Envelope:
+    return envelope
 
 
 def _as_stored(result: object) -> object:

@@ -10,7 +10,7 @@ from flask import Flask, url_for
 from redis import Redis
 from werkzeug.routing import UnicodeConverter
 
-from headway.dashboard.act import actions
+from headway.dashboard.act import actions, workflows
 from headway.dashboard.guard import guard
 from headway.dashboard.health import health
 from headway.dashboard.options import Options
@@ -20,6 +20,7 @@ from headway.dashboard.rq_mount import mount_rq_dashboard
 from headway.dashboard.schedules import schedule_pages
 from headway.dashboard.sign_in import require_sign_in
 from headway.dashboard.wording import add_words
+from headway.dashboard.workflows import workflow_pages
 from headway.errors import ConfigurationError
 from headway.wire.client import connect
 
@@ -48,6 +49,7 @@ def create_app(redis: Redis | str | None, options: Options) -> Flask:
     app.register_blueprint(health(redis))
     app.register_blueprint(pages(redis, options, acting))
     app.register_blueprint(schedule_pages(redis, options.schedules))
+    app.register_blueprint(workflow_pages(workflows(redis)))
     mount_rq_dashboard(app, redis, acting)
     return app
 

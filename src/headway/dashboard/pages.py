@@ -55,6 +55,8 @@ def pages(redis: Redis, options: Options, actions: Actions) -> Blueprint:
     @blueprint.get("/jobs/")
     def find() -> Response:
         wanted = request.args.get("id", "").strip()
+        if observe.is_workflow(redis, wanted):
+            return redirect(url_for("workflows.one", workflow_id=wanted), 303)
         to = url_for("headway.job", job_id=wanted) if wanted else url_for(".front")
         return redirect(to, 303)
 

@@ -58,7 +58,7 @@ def _refused(error: HTTPException) -> Response:
     code = error.code or 500
     if code < 400:  # noqa: PLR2004 - a redirect is no problem
         return error.get_response()
-    response = _answer(code, error.name, error.description or "")
+    response = _answer(code, error.name, _sentence(error.description or ""))
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After"}:
             response.headers[name] = value
@@ -114,7 +114,7 @@ def _broken(error: Exception) -> Response:
     return _answer(500, "Something broke", text)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception | str) -> str:
     words = str(error)
     return words[:1].upper() + words[1:]
 

@@ -7,7 +7,7 @@ left open must not be what decides the fate of a job.
 
 from __future__ import annotations
 
-from headway.observe.flow import Given, ends_workflow, failed_alone
+from headway.observe.flow import Given, ends_workflow, failed_alone, is_workflow
 from headway.observe.jobs import JobLine, JobPage, job, lines, recent_failures
 from headway.observe.queues import QueueInfo, queue_names, queues
 from headway.observe.registries import (
@@ -33,6 +33,7 @@ __all__ = [
     "WorkerInfo",
     "ends_workflow",
     "failed_alone",
+    "is_workflow",
     "job",
     "job_ids",
     "lines",

@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from headway.job import JobStatus
+from headway.options import JOB_ID
 from headway.reference import Words, in_words, named
 from headway.wire import job_hash, keys
 from headway.wire.reading import pretty, read_json, text
@@ -66,6 +67,13 @@ def spelled(value: object, tasks: Mapping[str, str]) -> str:
     except RecursionError:
         return pretty(value)
     return str(words) if isinstance(words, Words) else pretty(words)
+
+
+def is_workflow(redis: Redis, an_id: str) -> bool:
+    """Tell whether an id is that of a workflow, and of no job."""
+    if not JOB_ID.fullmatch(an_id) or redis.exists(keys.job(an_id)):
+        return False
+    return bool(redis.exists(keys.workflow(an_id)))
 
 
 def ends_workflow(redis: Redis, job_id: str) -> bool:

@@ -141,6 +141,8 @@ class JobPage:
     due: datetime | None = None
     #: What it waits for, with whether that still exists.
     dependencies: dict[str, bool] = field(default_factory=dict[str, bool])
+    #: The workflow that it is a node of; empty for none.
+    workflow: str = ""
 
 
 def lines(redis: Redis, ids: Sequence[str]) -> list[JobLine]:
@@ -225,6 +227,7 @@ def _page(redis: Redis, found: StoredJob, expires_in: int | None) -> JobPage:
         expires_in=expires_in,
         due=moment(_score(redis, found, keys.scheduled)),
         dependencies=_dependencies(redis, found.fields.raw("dependency_ids")),
+        workflow=flow,
     )
 
 
