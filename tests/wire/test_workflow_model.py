@@ -225,6 +225,11 @@ class World:
         assert set(self.model.runs.values()) <= {1}
         assert self.flow.tree().has_ended
         assert self.store.zcard(keys.WORKFLOWS) == 0
+        has_failed = self.model.has_failed
+        [line] = self.app.workflows("failed" if has_failed else "finished")
+        assert line.progress == self.flow.progress
+        for kind in ("open", "finished" if has_failed else "failed"):
+            assert self.store.zcard(keys.listed_workflows(kind)) == 0
         assert not self.store.keys("headway:workflow:flow:waits:*")
         assert not self.store.keys("headway:workflow:flow:line:*")
         for kind in (keys.JOB_PREFIX, keys.RESULTS_PREFIX, keys.WORKFLOW_PREFIX):
