@@ -99,6 +99,12 @@ MEANT = (
     ),
     # What RQ forgets
     Meant(
+        path=r"rq:results:.* ttl",
+        stock="for ever",
+        ours=_NEAR.format(r"315(36000|35999)"),
+        why="the reason of a failure goes with its job, which RQ keeps for a year",
+    ),
+    Meant(
         path=r"rq:job:(stop_job|stop_execution|kill_horse)--.*"
         r"\.(worker_name|last_heartbeat|ended_at)",
         stock="",
