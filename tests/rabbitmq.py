@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import amqp
+
+from headway.embedded import port
 
 DEADLINE = 60
 #: How the names of Celery's queues begin, and those of Dramatiq.
@@ -29,7 +30,9 @@ class RabbitMQ:
 
     def __init__(self, folder: Path, options: str = "") -> None:
         self._folder, self._options = folder, options
-        self._node, self._dist, self._epmd = _free_ports(3)
+        names = ("rabbitmq", "its clustering", "epmd")
+        # Not of those for outgoing connections: who waits for it would take its port.
+        self._node, self._dist, self._epmd = map(port.choose, names)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -115,12 +118,3 @@ def _program() -> str:
     found = str(DEBIAN) if DEBIAN.exists() else shutil.which("rabbitmq-server")
     assert found, "no RabbitMQ; on Debian type: apt-get install -y rabbitmq-server"
     return found
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        servers = [
-            held.enter_context(socket.create_server(("127.0.0.1", 0)))
-            for _ in range(count)
-        ]
-        return [server.getsockname()[1] for server in servers]
