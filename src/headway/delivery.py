@@ -219,10 +219,8 @@ class RunningJob:
             raise ConfigurationError(
                 f"{self.task}: fan_out() a second time: give it all in one call"
             )
-        if then is None:
-            self._delivery.growth = chain(grouped("fan_out", members, limit))
-        else:
-            self._delivery.growth = chord(grouped("fan_out", members, limit), then)
+        several = grouped("fan_out", members, limit)
+        self._delivery.growth = chain(several) if then is None else chord(several, then)
 
     @property
     def fence(self) -> int:

@@ -76,11 +76,16 @@ class Failure:
 _OF_A_FAILURE = {each.name for each in fields(Failure)}
 
 
+def is_failure(value: object) -> bool:
+    """Tell whether a value which has travelled is a `Failure`."""
+    return isinstance(value, Mapping) and set(cast("Any", value)) == _OF_A_FAILURE
+
+
 def failures(value: object) -> Iterator[str]:
     """Yield the ids of those jobs whose `Failure` a value has, which has travelled."""
     if isinstance(value, Mapping):
         found = cast("Mapping[str, object]", value)
-        if set(found) == _OF_A_FAILURE:
+        if is_failure(found):
             yield str(found["job_id"])
         for each in found.values():
             yield from failures(each)

@@ -37,6 +37,7 @@ from headway.engines.process import (
     AGAIN,
     SPARE,
     Process,
+    grace,
     leave_at_last,
     loaded,
     said_plainly,
@@ -131,7 +132,6 @@ class Jobs:
 
 def _settings(name: str, jobs: Jobs, most: int) -> dict[str, Any]:
     """Return what Arq is told of the worker of a queue."""
-    grace = Settings.from_environment().grace.total_seconds()
     return {
         "functions": jobs.functions(),
         "queue_name": queue(name),
@@ -139,7 +139,7 @@ def _settings(name: str, jobs: Jobs, most: int) -> dict[str, Any]:
         "redis_settings": _redis(),
         "on_startup": jobs.begin,
         "on_shutdown": jobs.end,
-        "job_completion_wait": grace,
+        "job_completion_wait": grace(),
         "max_jobs": most,
         "job_timeout": LONGEST,
         "max_tries": 1_000_000,
@@ -200,7 +200,7 @@ async def _serve(queues: Sequence[str], most: int, *, burst: bool) -> None:
 
 
 def _stop(workers: Sequence[Worker], number: signal.Signals) -> None:
-    leave_at_last(Settings.from_environment().grace.total_seconds() + SPARE)
+    leave_at_last(grace() + SPARE)
     for worker in workers:
         worker.handle_sig_wait_for_completion(number)
 

@@ -27,6 +27,7 @@ from headway.backends.celery import EXCHANGE, KEY_PREFIX
 from headway.engines.process import (
     SPARE,
     Process,
+    grace,
     leave_at_last,
     loaded,
     said_plainly,
@@ -136,8 +137,7 @@ class Worker:
 
     def stop(self, how: str = "Warm", **_: object) -> None:
         """Let running jobs end within the grace, then break them off."""
-        grace = Settings.from_environment().grace.total_seconds()
-        left = grace if how == "Warm" else 0.0
+        left = grace() if how == "Warm" else 0.0
         timer = threading.Timer(left, self.break_off)
         timer.daemon = True
         timer.start()

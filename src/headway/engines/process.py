@@ -81,6 +81,11 @@ def served(app: App, engine: str, wanted: Sequence[str] = ()) -> list[str]:
     return found
 
 
+def grace() -> float:
+    """Return for how long running jobs are let end, in seconds."""
+    return Settings.from_environment().grace.total_seconds()
+
+
 @contextlib.contextmanager
 def said_plainly() -> Generator[None]:
     """End this process by what is wrong, in one line: it is no error of ours.
@@ -166,13 +171,13 @@ class Process:
 
     def let_end(self) -> None:
         """Let running jobs end within the grace, then break them off."""
-        leave_at_last(Settings.from_environment().grace.total_seconds() + SPARE)
+        leave_at_last(grace() + SPARE)
         threading.Thread(
             target=self._break_off, name="headway-grace", daemon=True
         ).start()
 
     def _break_off(self) -> None:
-        time.sleep(Settings.from_environment().grace.total_seconds())
+        time.sleep(grace())
         while self.carried.leave():
             time.sleep(AGAIN)
 

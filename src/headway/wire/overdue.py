@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 UNDER_WAY = 10
 #: How many jobs of a queue are put back at once.
 MOST = 200
+_SCRIPT = Script("overdue")
 
 
 class Overdue:
@@ -23,7 +24,6 @@ class Overdue:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._script = Script("overdue")
 
     def queues(self, names: Sequence[str]) -> list[str]:
         """Return those of these queues of which an engine has jobs."""
@@ -42,4 +42,4 @@ class Overdue:
         places = [keys.queue(queue), keys.sent(queue), keys.SENT_MARKS]
         empty = "1" if nothing_waits else "0"
         arguments: list[Value] = [queue, empty, UNDER_WAY, MOST, keys.JOB_PREFIX]
-        return [text(found) for found in self._script(self._client, places, arguments)]
+        return [text(found) for found in _SCRIPT(self._client, places, arguments)]

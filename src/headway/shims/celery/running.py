@@ -10,11 +10,10 @@ import inspect
 import logging
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import fields
 from typing import Any
 
 from headway.delivery import RunningJob, current_job
-from headway.reference import Failure
+from headway.reference import is_failure
 from headway.shims.celery import plain, request, signals, states
 from headway.shims.celery.exceptions import ChordError, Ignore, Reject, Retry
 from headway.shims.celery.outcome import NOTE
@@ -22,8 +21,6 @@ from headway.shims.celery.request import EXTRAS, Context
 from headway.shims.celery.retries import retried
 
 log = logging.getLogger("headway.shims.celery")
-
-_OF_A_FAILURE = {field.name for field in fields(Failure)}
 
 
 class ExceptionInfo:
@@ -235,7 +232,7 @@ def _refuse_failed(task: Any, call: Context, before: Any) -> None:
     if isinstance(before, list):
         for each in before:
             _refuse_failed(task, call, each)
-    elif isinstance(before, dict) and before.keys() == _OF_A_FAILURE:
+    elif is_failure(before):
         error = ChordError(f"Dependency {before['job_id']} raised {before['error']}")
         _send_errbacks(task, call, error, ExceptionInfo(error))
         raise error
